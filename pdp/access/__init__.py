@@ -1,0 +1,1 @@
+"""What is asked and answered: values, request, decision. Nouns only; imports nothing of pdp."""

@@ -1,0 +1,1 @@
+"""Who is asking: what the enforcement point asserts, or what was verified."""

@@ -1,0 +1,1 @@
+"""Policies as text: source, diagnostic, render, syntax, parse, format."""

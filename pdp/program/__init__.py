@@ -1,0 +1,1 @@
+"""Policies as code: program, compile, emit, index."""

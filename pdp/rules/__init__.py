@@ -1,0 +1,1 @@
+"""Policies as meaning: terms, rules, check, infer, interpret, lint."""

@@ -1,0 +1,1 @@
+"""What policies may talk about: types, schema, functions (the one table of built-ins)."""

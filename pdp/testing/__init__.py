@@ -1,0 +1,1 @@
+"""pdp test: cases of every kind, run and reported."""
