@@ -1,0 +1,317 @@
+"""From a request, or from the clauses of a test, to the facts that rules read (LANGUAGE.md section 3).
+
+Knows the schema and which members follow from others (`bound`, `remaining`, `standing`, `active`, `depth`,
+`trust_domain`). Verifies nothing: what `asserted` takes is the word of whoever asked, and whether that word
+may be taken is the decision point's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from pdp.access.facts import Facts
+from pdp.access.patterns import check_spiffe_id, glob
+from pdp.access.request import Request, RequestError
+from pdp.access.values import Record
+from pdp.conform import Convert, Unfit, attribute_converters, attributes, dynamic
+from pdp.rules.rules import Case
+from pdp.schema import schema as builtin
+from pdp.schema.schema import Schema
+
+STANDING_AFTER = timedelta(minutes=15)
+_ZERO = timedelta(0)
+_NOTHING: frozenset[str] = frozenset()
+
+ANONYMOUS: Record = {"id": "", "kind": "anonymous", "groups": _NOTHING, "actors": _NOTHING, "depth": 0}
+NO_CREDENTIAL: Record = {
+    "form": "none", "binding": "none", "bound": False, "verified": False,
+    "audiences": _NOTHING, "scopes": _NOTHING,
+}  # fmt: skip
+NO_TASK: Record = {"active": False}
+
+# How many action names a table remembers: names come from outside, memory does not grow with them.
+_REMEMBERED = 4_096
+
+
+class HasSchema(Protocol):
+    """A program, as far as facts are concerned."""
+
+    @property
+    def schema(self) -> Schema: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The converters of one schema. `seen` is the one field that changes: a bounded cache by action name."""
+
+    caller: dict[str, Convert]
+    actions: tuple[tuple[Callable[[str], bool], dict[str, Convert]], ...]
+    resources: dict[str, dict[str, Convert]]
+    context: dict[str, Convert]
+    undeclared: dict[str, Convert]
+    seen: dict[str, dict[str, Convert]] = field(default_factory=dict)
+
+    def action(self, name: str) -> dict[str, Convert]:
+        """The attributes of the action `name`: those of every declaration whose pattern it matches."""
+        table = self.seen.get(name)
+        if table is None:
+            table = _Undeclared() if self.undeclared else {}
+            for matches, declared in self.actions:
+                if matches(name):
+                    # The first declaration in sorted order wins, so that the result never depends on files.
+                    table.update({k: v for k, v in declared.items() if k not in table})
+            if len(self.seen) >= _REMEMBERED:
+                self.seen.clear()
+            self.seen[name] = table
+        return table
+
+
+class _Undeclared(dict[str, Convert]):
+    """Converters of a schema that is not strict: what nobody declared is taken as it comes."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name, dynamic)
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def table_of(source: Schema | HasSchema) -> Table:
+    """The table of a schema, made once for each schema object."""
+    schema = source if isinstance(source, Schema) else source.schema
+    known = _TABLES.get(id(schema))
+    if known is not None and known[0] is schema:
+        return known[1]
+    made = _table(schema)
+    if len(_TABLES) >= 8:
+        _TABLES.clear()
+    _TABLES[id(schema)] = (schema, made)
+    return made
+
+
+# By identity: a schema holds dictionaries and cannot be hashed. The schema is kept with its table, so that
+# its identity cannot be given to another one.
+_TABLES: dict[int, tuple[Schema, Table]] = {}
+
+
+def _table(schema: Schema) -> Table:
+    make: Callable[[dict[str, Convert]], dict[str, Convert]] = dict if schema.strict else _Undeclared
+    return Table(
+        caller=make(attribute_converters(schema.caller) | _CALLER),
+        actions=tuple(
+            (glob(pattern), attribute_converters(declared))
+            for pattern, declared in sorted(schema.actions.items())
+        ),
+        resources={name: make(attribute_converters(declared)) for name, declared in schema.resources.items()},
+        context=make(attribute_converters(schema.context)),
+        undeclared=make({}),
+    )
+
+
+_CALLER = attribute_converters(builtin.CALLER)
+_CREDENTIAL = attribute_converters(builtin.CREDENTIAL)
+_TASK = attribute_converters(builtin.TASK)
+
+
+def asserted(
+    source: Schema | HasSchema,
+    request: Request,
+    *,
+    now: datetime,
+    standing_after: timedelta = STANDING_AFTER,
+    tasks: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Facts:
+    """The facts of a request whose asserted members are taken at their word.
+
+    `now` is an aware datetime, the one reading for the whole decision. A task given by its id is looked up in
+    `tasks` (members as in a request). Raises `RequestError` for what the schema does not fit.
+    """
+    return gather(table_of(source), request, now.astimezone(UTC), standing_after, tasks or {})
+
+
+def gather(
+    table: Table,
+    request: Request,
+    now: datetime,
+    standing_after: timedelta,
+    tasks: Mapping[str, Mapping[str, Any]],
+) -> Facts:
+    """`asserted`, with the table at hand and `now` in UTC."""
+    task = request.task
+    if type(task) is str:
+        known = tasks.get(task)
+        if known is None:
+            raise RequestError("/task", "no task with this id is known")
+        task = {**known, "id": request.task}
+    task_facts = NO_TASK if task is None else _task(task, now)  # type: ignore[arg-type]
+    credential = NO_CREDENTIAL
+    if request.credential is not None:
+        credential = {
+            "form": "asserted", "binding": "none", "verified": False,
+            "audiences": _NOTHING, "scopes": _NOTHING, "uses": 0, "sources": 1,
+        }  # fmt: skip
+        credential.update(_taken(_CREDENTIAL, request.credential["asserted"], "/credential/asserted"))
+        _complete(credential, task_facts, now, standing_after, "/credential/asserted")
+    action = {}
+    if request.action_attributes:
+        action = _taken(table.action(request.action), request.action_attributes, "/action")
+    action["name"] = request.action
+    resource = {}
+    if request.resource:
+        declared = table.resources.get(request.resource_type, table.undeclared)
+        resource = _taken(declared, request.resource, "/resource")
+    resource["type"] = request.resource_type
+    resource["id"] = request.resource_id
+    return Facts(
+        ANONYMOUS if request.caller is None else _caller(table, request.caller),
+        credential,
+        request.audience,
+        action,
+        resource,
+        task_facts,
+        _taken(table.context, request.context, "/context") if request.context else {},
+        now,
+    )
+
+
+def stated(source: Schema | HasSchema, case: Case, *, standing_after: timedelta = STANDING_AFTER) -> Facts:
+    """The facts that a test states (LANGUAGE.md section 7). Raises `RequestError` for what does not fit."""
+    table = table_of(source)
+    now = case.now.astimezone(UTC)
+    task = NO_TASK
+    if case.task is not None:
+        task = dict(case.task)
+        if "expires_in" in task:
+            ends_in = _taken(
+                {"expires_in": _CREDENTIAL["age"]}, {"expires_in": task.pop("expires_in")}, "/task"
+            )
+            if "expires" in task:
+                raise RequestError("/task/expires_in", "stands beside `expires`: one of the two is enough")
+            try:
+                task["expires"] = now + ends_in["expires_in"]
+            except OverflowError:
+                raise RequestError("/task/expires_in", "ends after the calendar does") from None
+        for name in sorted(task.keys() - (_TASK.keys() - {"active"})):
+            raise RequestError(f"/task/{name}", "cannot be stated of a task")
+        task = _task({"id": "", **task}, now)
+    credential = NO_CREDENTIAL
+    if case.credential is not None:
+        for name in sorted(case.credential.keys() - _STATED):
+            why = "follows from the others" if name in _CREDENTIAL else "is no member of a credential"
+            raise RequestError(f"/credential/{name}", why)
+        credential = {
+            "form": "jwt", "binding": "none", "verified": True,
+            "audiences": _NOTHING, "scopes": _NOTHING, "uses": 0, "sources": 1,
+        }  # fmt: skip
+        credential.update(_taken(_CREDENTIAL, case.credential, "/credential"))
+        for name in ("age", "lifetime"):
+            if name not in credential:
+                raise RequestError(f"/credential/{name}", "is missing")
+        _complete(credential, task, now, standing_after, "/credential")
+    resource_type = case.resource.get("type", "")
+    named = {"type": resource_type, "id": case.resource.get("id", "")}
+    return Facts(
+        _caller(table, case.caller),
+        credential,
+        case.audience,
+        {**_taken(table.action(case.action["name"]), case.action, "/action"), "name": case.action["name"]},
+        {**_taken(table.resources.get(resource_type, table.undeclared), case.resource, "/resource"), **named},
+        task,
+        _taken(table.context, case.context, "/context"),
+        now,
+    )
+
+
+_STATED = frozenset(
+    (
+        "form",
+        "binding",
+        "verified",
+        "issuer",
+        "id",
+        "audiences",
+        "scopes",
+        "age",
+        "lifetime",
+        "uses",
+        "sources",
+    )
+)
+
+
+def _taken(table: Mapping[str, Convert], values: Mapping[str, Any], at: str) -> Record:
+    try:
+        return attributes(table, values)
+    except Unfit as unfit:
+        raise RequestError(at + unfit.pointer, unfit.detail) from None
+
+
+def _caller(table: Table, values: Mapping[str, Any]) -> Record:
+    caller: Record = {"groups": _NOTHING, "actors": _NOTHING, "depth": 0}
+    caller.update(_taken(table.caller, values, "/caller"))
+    kind = caller.get("kind")
+    if kind is None:
+        raise RequestError("/caller/kind", "is missing")
+    name = caller.get("id")
+    if kind == "anonymous":
+        for member in sorted(caller.keys() & _NAMED):
+            if caller[member]:
+                raise RequestError(f"/caller/{member}", "an anonymous caller has none")
+        caller["id"] = ""
+        return caller
+    if not name:
+        raise RequestError("/caller/id", "is missing" if name is None else "must not be empty")
+    if name.startswith("spiffe://"):
+        try:
+            check_spiffe_id(name)
+        except ValueError as error:
+            raise RequestError("/caller/id", str(error)) from None
+        domain = name[9:].partition("/")[0]
+        if caller.setdefault("trust_domain", domain) != domain:
+            raise RequestError("/caller/trust_domain", "is not the trust domain of the caller's id")
+    # The chain is a list where it comes in: an actor that acted twice is two steps of it.
+    if "actors" in values:
+        steps = len(values["actors"])
+        if "depth" not in values:
+            caller["depth"] = steps
+    if caller["depth"] < len(caller["actors"]):
+        raise RequestError("/caller/depth", "is less than the number of actors")
+    return caller
+
+
+_NAMED = frozenset(("id", "issuer", "trust_domain", "groups", "on_behalf_of", "actors", "depth"))
+
+
+def _task(values: Mapping[str, Any], now: datetime) -> Record:
+    """What a task's record says, and whether the task is active: begun, not ended, not used up."""
+    task: Record = {"actions": _NOTHING, "audiences": _NOTHING}
+    task.update(_taken(_TASK, values, "/task"))
+    for name in ("id", "expires"):
+        if name not in task:
+            raise RequestError(f"/task/{name}", "is missing")
+    started = task.get("started")
+    uses_left = task.get("uses_left")
+    task["active"] = (
+        task["expires"] > now and (started is None or started <= now) and (uses_left is None or uses_left > 0)
+    )
+    return task
+
+
+def _complete(credential: Record, task: Record, now: datetime, standing_after: timedelta, at: str) -> None:
+    """Adds what follows: `bound`, `remaining`, `standing` (LANGUAGE.md section 3)."""
+    age, lifetime = credential["age"], credential["lifetime"]
+    if age < _ZERO:
+        raise RequestError(f"{at}/age", "must not be negative")
+    if lifetime < _ZERO:
+        raise RequestError(f"{at}/lifetime", "must not be negative")
+    bound = credential["binding"] != "none"
+    remaining = lifetime - age
+    credential["bound"] = bound
+    credential["remaining"] = remaining
+    # Compared as what is left, not as an instant: now + remaining may lie beyond the calendar.
+    credential["standing"] = not bound and (
+        not task["active"] or remaining > task["expires"] - now or lifetime > standing_after
+    )
