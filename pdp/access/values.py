@@ -21,10 +21,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeAlias
+from math import isfinite
+from typing import Any, Literal, TypeAlias
 
 INT_MIN = -(2**63)
 INT_MAX = 2**63 - 1
+# `any` and `all` visit at most this many members: an evaluation ends, and soon.
+VISIT_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,151 @@ def in_order(values: Iterable[Any]) -> list[Any]:
     return sorted(values, key=sort_key)
 
 
+# The operators, on values whose types may be unknown: the one place that says what they mean. The interpreter
+# uses them for all terms; generated code where known types do not let it use Python's own.
+
+_NUMBERS = (int, float)
+_ORDERED = (int, float, str, timedelta, datetime)
+_COMPARABLE = (bool, int, str, timedelta, datetime, Ip, frozenset, dict)
+_SUMS = {
+    *((one, other) for one in _NUMBERS for other in _NUMBERS),
+    (timedelta, timedelta), (datetime, timedelta), (timedelta, datetime),
+}  # fmt: skip
+_DIFFERENCES = {*_SUMS, (datetime, datetime)} - {(timedelta, datetime)}
+_PRODUCTS = {
+    *((one, other) for one in _NUMBERS for other in _NUMBERS),
+    *((number, timedelta) for number in _NUMBERS), *((timedelta, number) for number in _NUMBERS),
+}  # fmt: skip
+
+
+def truth(value: Any, what: str) -> bool:
+    """`value` where a condition is needed: fails `type` unless it is a bool."""
+    if not isinstance(value, bool):
+        raise Failed("type", what)
+    return value
+
+
+def member(record: Any, name: str) -> Any:
+    """`record.name`: fails `absent` where it is not there, and `type` on what is no record."""
+    if not isinstance(record, dict):
+        raise Failed("type", name)
+    if name not in record:
+        raise Failed("absent", name)
+    return record[name]
+
+
+def item(map: Any, key: Any) -> Any:
+    """`map[key]`: fails `absent` where it is not there. A key may come from the request, so none is named."""
+    if not isinstance(map, dict) or not isinstance(key, str):
+        raise Failed("type", "key")
+    if key not in map:
+        raise Failed("absent", "key")
+    return map[key]
+
+
+def compare(operator: Literal["==", "<", "<=", ">", ">="], left: Any, right: Any) -> bool:
+    """Fails `type` for operands of two types, for the order of what has none, and for `==` on a float."""
+    one, other = type(left), type(right)
+    if operator == "==":
+        if one is not other or one not in _COMPARABLE:
+            raise Failed("type", operator)
+        return bool(left == right)
+    if one not in _ORDERED or (one is not other and not (one in _NUMBERS and other in _NUMBERS)):
+        raise Failed("type", operator)
+    match operator:
+        case "<":
+            return bool(left < right)
+        case "<=":
+            return bool(left <= right)
+        case ">":
+            return bool(left > right)
+        case ">=":
+            return bool(left >= right)
+
+
+def contains(container: Any, item: Any) -> bool:
+    """`item in container`: a member of a set, a key of a map, an address within a network or a set of them.
+
+    Fails `type` for another container, and for an item that such a container cannot hold.
+    """
+    match container, item:
+        case Ip(), Ip():
+            return item in container
+        case dict(), str():
+            return item in container
+        case frozenset(), _ if type(item) in _COMPARABLE and type(item) is not dict:
+            family = type(item)
+            # Python finds `True` in `{1}`, and a set of addresses holds what lies within a member.
+            if any(type(member) is not family for member in container):
+                raise Failed("type", "in")
+            return any(item in network for network in container) if family is Ip else item in container
+    raise Failed("type", "in")
+
+
+def visited(values: Any, kind: Literal["any", "all"]) -> list[Any]:
+    """What `any` or `all` visits: members of a set or keys of a map, in order; too many fail `limit`."""
+    if not isinstance(values, (frozenset, dict)):
+        raise Failed("type", kind)
+    if len(values) > VISIT_LIMIT:
+        raise Failed("limit", kind)
+    try:
+        return in_order(values)
+    except TypeError:  # members of several types, or of one without order
+        raise Failed("type", kind) from None
+
+
+def in_range(value: Any, operator: str) -> Any:
+    """The result of arithmetic; fails `overflow` for an int outside 64 bits or a float that is not finite."""
+    if isinstance(value, int):
+        if not INT_MIN <= value <= INT_MAX:
+            raise Failed("overflow", operator)
+    elif isinstance(value, float) and not isfinite(value):
+        raise Failed("overflow", operator)
+    return value
+
+
+def add(left: Any, right: Any) -> Any:
+    """`left + right` on numbers, durations, and a timestamp and a duration."""
+    if (type(left), type(right)) not in _SUMS:
+        raise Failed("type", "+")
+    try:
+        return in_range(left + right, "+")
+    except OverflowError:
+        raise Failed("overflow", "+") from None
+
+
+def subtract(left: Any, right: Any) -> Any:
+    """`left - right` on numbers, durations and timestamps, and a duration from a timestamp."""
+    if (type(left), type(right)) not in _DIFFERENCES:
+        raise Failed("type", "-")
+    try:
+        return in_range(left - right, "-")
+    except OverflowError:
+        raise Failed("overflow", "-") from None
+
+
+def multiply(left: Any, right: Any) -> Any:
+    """`left * right` on numbers, and a number and a duration."""
+    if (type(left), type(right)) not in _PRODUCTS:
+        raise Failed("type", "*")
+    try:
+        return in_range(left * right, "*")
+    except OverflowError:
+        raise Failed("overflow", "*") from None
+
+
+def negate(operand: Any) -> Any:
+    """`-operand` on a number or a duration."""
+    if type(operand) not in (int, float, timedelta):
+        raise Failed("type", "-")
+    try:
+        return in_range(-operand, "-")
+    except OverflowError:
+        raise Failed("overflow", "-") from None
+
+
 __all__ = [
-    "INT_MAX", "INT_MIN", "UTC", "Failed", "Ip", "Record", "Scalar", "Value",
-    "in_order", "parse_ip", "sort_key",
+    "INT_MAX", "INT_MIN", "UTC", "VISIT_LIMIT", "Failed", "Ip", "Record", "Scalar", "Value",
+    "add", "compare", "contains", "in_order", "in_range", "item", "member", "multiply", "negate",
+    "parse_ip", "sort_key", "subtract", "truth", "visited",
 ]  # fmt: skip
