@@ -2,7 +2,8 @@
 
 Only `check` makes terms, and they are typed, resolved and free of sugar: `let` and `def` are inlined,
 `unless c` is a condition with `negated`, `!=` is `Not(Compare("==", …))`, int operands that meet a float
-stay ints (Python compares and adds them exactly as the language does). Who holds a term need not check it again.
+stay ints (Python compares and adds them exactly as the language does). Who holds a term need not check it
+again.
 
 `span` and `type` stand outside equality: two terms that mean the same are equal wherever they stand, which
 is what guards (`has x`) compare. An inlined term keeps the span of the `let` or `def` it came from.
@@ -13,7 +14,7 @@ The meaning of each node is `interpret.py`; a place that matches over them ends 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, assert_never
 
 from pdp.language.source import Span
 from pdp.schema.types import UNKNOWN, Type
@@ -86,7 +87,7 @@ class Has(_Term):
 
 @dataclass(frozen=True, slots=True)
 class Default(_Term):
-    """`operand ?? fallback`: `operand` where `Has(operand)`, else `fallback`, which is not reached otherwise."""
+    """`operand ?? fallback`: `operand` where `Has(operand)`, else `fallback`, only then reached."""
 
     operand: Term
     fallback: Term
@@ -131,8 +132,9 @@ class Compare(_Term):
 class In(_Term):
     """`item in container`, told apart by `kind`.
 
-    `set`: member of a set. `key`: key of a map. `network`: an ip within an ip. `networks`: within any of a set of ips.
-    `dynamic`: the container's type is unknown; its value decides, and another value than set, map or ip fails `type`.
+    `set`: member of a set. `key`: key of a map. `network`: an ip within an ip. `networks`: within any of a set
+    of ips. `dynamic`: the container's type is unknown; its value decides, and another value than set, map or
+    ip fails `type`.
     """
 
     kind: Literal["set", "key", "network", "networks", "dynamic"]
@@ -142,7 +144,7 @@ class In(_Term):
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic(_Term):
-    """Ints outside 64 bits, floats that are not finite, and dates or durations out of range fail `overflow`."""
+    """Ints outside 64 bits, floats not finite, and dates or durations out of range fail `overflow`."""
 
     operator: Literal["+", "-", "*"]
     left: Term
@@ -176,7 +178,7 @@ class SetTerm(_Term):
 
 @dataclass(frozen=True, slots=True)
 class Quantify(_Term):
-    """`any`/`all` `variable` in `over` (a set, or the keys of a map), visited in sorted order, stopping early."""
+    """`any`/`all` `variable` in `over` (a set, or the keys of a map), in sorted order, stopping early."""
 
     kind: Literal["any", "all"]
     variable: str
@@ -188,3 +190,34 @@ Term: TypeAlias = (
     Const | Root | Variable | Member | Item | Has | Default | Not | And | Or | If | Compare | In
     | Arithmetic | Negative | Call | SetTerm | Quantify
 )  # fmt: skip
+
+
+def parts(term: Term) -> tuple[Term, ...]:
+    """The terms directly inside `term`, in the order in which they are evaluated."""
+    match term:
+        case Const() | Root() | Variable():
+            return ()
+        case Member():
+            return (term.record,)
+        case Has() | Not() | Negative():
+            return (term.operand,)
+        case Item():
+            return (term.map, term.key)
+        case Default():
+            return (term.operand, term.fallback)
+        case And() | Or():
+            return term.operands
+        case SetTerm():
+            return term.members
+        case Call():
+            return term.arguments
+        case If():
+            return (term.condition, term.then, term.otherwise)
+        case Compare() | Arithmetic():
+            return (term.left, term.right)
+        case In():
+            return (term.item, term.container)
+        case Quantify():
+            return (term.over, term.condition)
+        case _:
+            assert_never(term)
