@@ -16,10 +16,11 @@ from pdp.access.facts import Facts
 from pdp.access.patterns import check_spiffe_id, glob
 from pdp.access.request import Request, RequestError
 from pdp.access.values import Record
-from pdp.conform import Convert, Unfit, attribute_converters, attributes, dynamic
+from pdp.conform import SET_MEMBERS, Convert, Unfit, attribute_converters, attributes, dynamic
 from pdp.rules.rules import Case
 from pdp.schema import schema as builtin
 from pdp.schema.schema import Schema
+from pdp.schema.types import RecordOf
 
 STANDING_AFTER = timedelta(minutes=15)
 _ZERO = timedelta(0)
@@ -52,6 +53,7 @@ class Table:
     resources: dict[str, dict[str, Convert]]
     context: dict[str, Convert]
     undeclared: dict[str, Convert]
+    set_members: int
     seen: dict[str, dict[str, Convert]] = field(default_factory=dict)
 
     def action(self, name: str) -> dict[str, Convert]:
@@ -79,13 +81,13 @@ class _Undeclared(dict[str, Convert]):
         return True
 
 
-def table_of(source: Schema | HasSchema) -> Table:
+def table_of(source: Schema | HasSchema, *, set_members: int = SET_MEMBERS) -> Table:
     """The table of a schema, made once for each schema object."""
     schema = source if isinstance(source, Schema) else source.schema
     known = _TABLES.get(id(schema))
-    if known is not None and known[0] is schema:
+    if known is not None and known[0] is schema and known[1].set_members == set_members:
         return known[1]
-    made = _table(schema)
+    made = _table(schema, set_members)
     if len(_TABLES) >= 8:
         _TABLES.clear()
     _TABLES[id(schema)] = (schema, made)
@@ -97,17 +99,18 @@ def table_of(source: Schema | HasSchema) -> Table:
 _TABLES: dict[int, tuple[Schema, Table]] = {}
 
 
-def _table(schema: Schema) -> Table:
+def _table(schema: Schema, set_members: int) -> Table:
+    def of(declared: RecordOf) -> dict[str, Convert]:
+        return attribute_converters(declared, set_members=set_members)
+
     make: Callable[[dict[str, Convert]], dict[str, Convert]] = dict if schema.strict else _Undeclared
     return Table(
-        caller=make(attribute_converters(schema.caller) | _CALLER),
-        actions=tuple(
-            (glob(pattern), attribute_converters(declared))
-            for pattern, declared in sorted(schema.actions.items())
-        ),
-        resources={name: make(attribute_converters(declared)) for name, declared in schema.resources.items()},
-        context=make(attribute_converters(schema.context)),
+        caller=make(of(schema.caller) | _CALLER),
+        actions=tuple((glob(pattern), of(declared)) for pattern, declared in sorted(schema.actions.items())),
+        resources={name: make(of(declared)) for name, declared in schema.resources.items()},
+        context=make(of(schema.context)),
         undeclared=make({}),
+        set_members=set_members,
     )
 
 

@@ -1,0 +1,198 @@
+"""The decision point: a request and who sends it, answered. The second of the two lines:
+
+    bytes ─parse─▶ Request ─verify─▶ Evidence ─gather─▶ Facts ─decide─▶ Decision ─answer─▶ bytes
+
+Knows the order of the stages and turns refusals into denials. Knows no transport: the service hands it bytes
+and the peer they came from.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pdp.access.decision import Decision
+from pdp.access.facts import Facts
+from pdp.access.request import Limits, Request, RequestError
+from pdp.access.values import Ip, parse_ip
+from pdp.answer import Answer, Encoder, identities
+from pdp.decide import decide
+from pdp.evidence import refusals
+from pdp.evidence.refusals import EvidenceError
+from pdp.gather import Table, gather, table_of
+from pdp.program.program import Program
+from pdp.settings import EnforcementPoint, Settings, Task
+
+log = logging.getLogger("pdp.point")
+
+UNIX = "unix"
+"""The peer that came over the Unix socket; every other peer is the text of an address."""
+
+OPERATOR = EnforcementPoint(name="operator", may_assert=("caller", "credential", "task"))
+"""Whoever runs the process: may assert anything. For command lines and embedding, never for a network."""
+
+_REMEMBERED = 4_096
+_ZERO = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """One program and what was made from it: replaced as a whole, so that no decision mixes two."""
+
+    program: Program
+    table: Table
+    encoder: Encoder
+
+
+class DecisionPoint:
+    """Answers requests by one program. `program` is the one field that changes: `replace` swaps it whole.
+
+    `record` is called with every answer, before it leaves; it must be quick and keep its troubles to itself.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        record: Callable[[Answer], None] | None = None,
+    ) -> None:
+        settings = settings or Settings()
+        self._limits = Limits(
+            body=settings.limits.body, depth=settings.limits.depth, members=settings.limits.members
+        )
+        self._set_members = settings.limits.set_members
+        self._standing_after = settings.standing.after
+        self._tasks = {task.id: _asserted_task(task) for task in settings.task}
+        self._points = tuple(
+            (tuple(parse_ip(address) for address in point.addresses), point)
+            for point in settings.enforcement_point
+        )
+        self._peers: dict[str, EnforcementPoint | None] = {}
+        self._clock = clock
+        self._record = record
+        self._identity = identities()
+        self.replace(program)
+
+    @property
+    def program(self) -> Program:
+        """The program that decides now."""
+        return self._serving.program
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    def replace(self, program: Program) -> None:
+        """Decide by `program` from the next request on; one under way ends with the program it began with."""
+        self._serving = _Serving(program, table_of(program, set_members=self._set_members), Encoder())
+
+    def answer(self, body: bytes, peer: str | EnforcementPoint, *, now: datetime | None = None) -> bytes:
+        """From bytes to bytes: the whole line. Raises `RequestError` when the body is no request."""
+        return self.reply(Request.parse(body, self._limits), peer, now=now)
+
+    def reply(self, request: Request, peer: str | EnforcementPoint, *, now: datetime | None = None) -> bytes:
+        """The encoded answer to a request. Raises `RequestError` when the schema does not fit it."""
+        serving = self._serving
+        return serving.encoder.encode(self._evaluate(serving, request, peer, now))
+
+    def evaluate(
+        self, request: Request, peer: str | EnforcementPoint, *, now: datetime | None = None
+    ) -> Answer:
+        """The answer to a request. Raises `RequestError` when the schema does not fit it, and nothing else.
+
+        `peer` is an address, `UNIX`, or the enforcement point itself where the caller knows it. `now` is read
+        from the clock, once, unless given.
+        """
+        return self._evaluate(self._serving, request, peer, now)
+
+    def _evaluate(
+        self, serving: _Serving, request: Request, peer: str | EnforcementPoint, now: datetime | None
+    ) -> Answer:
+        now = self._clock() if now is None else now.astimezone(UTC)
+        facts = None
+        name = ""
+        try:
+            # 1. Who asks, and may it say what it says?
+            point = self._who(peer) if isinstance(peer, str) else peer
+            name = point.name if point is not None else ""
+            check_assertions(request, point)
+            # 2. Presented credentials are verified here; asserted ones are the enforcement point's word.
+            # 3. What the state knows: the task, when the request gives its id.
+            if isinstance(request.task, str) and request.task not in self._tasks:
+                raise EvidenceError(refusals.TASK_UNKNOWN)
+            # 4. The facts, typed by the schema.
+            facts = gather(serving.table, request, now, self._standing_after, self._tasks)
+            check_expiry(facts)
+            # 5. The rules.
+            decision = decide(serving.program, request, facts)
+        except EvidenceError as refused:
+            decision = denial(refused.code, serving.program.digest)
+        except RequestError:
+            raise
+        except Exception:
+            # Whatever went wrong, the enforcement point is waiting, and nobody was shown to be allowed.
+            log.exception("a request could not be decided")
+            decision = denial(refusals.INTERNAL_ERROR, serving.program.digest)
+        answer = Answer(self._identity(now), now, name, request, facts, decision)
+        if self._record is not None:
+            self._record(answer)
+        return answer
+
+    def _who(self, peer: str) -> EnforcementPoint | None:
+        """The enforcement point that a peer is, the first configured one that fits, or None."""
+        try:
+            return self._peers[peer]
+        except KeyError:
+            pass
+        found = next((point for addresses, point in self._points if _is(peer, addresses, point)), None)
+        if len(self._peers) >= _REMEMBERED:
+            self._peers.clear()
+        self._peers[peer] = found
+        return found
+
+
+def check_assertions(request: Request, point: EnforcementPoint | None) -> None:
+    """Refuses what this enforcement point may not say. A task's id is an assertion too: whose work it is."""
+    if point is None:
+        if request.caller is not None or request.credential is not None or request.task is not None:
+            raise EvidenceError(refusals.NOT_ENFORCEMENT_POINT)
+        return
+    if (
+        (request.caller is not None and "caller" not in point.may_assert)
+        or (request.credential is not None and "credential" not in point.may_assert)
+        or (request.task is not None and "task" not in point.may_assert)
+    ):
+        raise EvidenceError(refusals.ASSERTION_NOT_ALLOWED)
+    if point.audiences is not None and request.audience not in point.audiences:
+        raise EvidenceError(refusals.AUDIENCE_NOT_ALLOWED)
+
+
+def check_expiry(facts: Facts) -> None:
+    """Refuses a credential whose lifetime has passed: no rule should have to remember to ask."""
+    remaining = facts.credential.get("remaining")
+    if remaining is not None and not remaining > _ZERO:
+        raise EvidenceError(refusals.CREDENTIAL_EXPIRED)
+
+
+def denial(code: str, policy: str) -> Decision:
+    """A deny that no rule was asked about."""
+    return Decision("deny", code, (), (), (), (), (), policy)
+
+
+def _is(peer: str, addresses: tuple[Ip, ...], point: EnforcementPoint) -> bool:
+    if peer == UNIX:
+        return point.unix
+    try:
+        address = parse_ip(peer)
+    except ValueError:
+        return False
+    return any(address in known for known in addresses)
+
+
+def _asserted_task(task: Task) -> Mapping[str, Any]:
+    return task.model_dump(exclude_none=True)

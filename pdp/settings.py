@@ -1,0 +1,337 @@
+"""The settings: read once, from `pdp.toml` and the environment, and frozen from then on.
+
+Knows where settings come from and which there are, not what is done with them. The environment wins over the
+file, the command line over both: `PDP_SERVER__PORT=9000` is `port` of `[server]`. A key that nobody knows is
+refused, so that a misspelt limit is not a missing one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import (
+    SettingsError as SourceError,
+)
+
+from pdp.access.values import parse_ip
+from pdp.conform import Unfit, duration
+from pdp.language.suggest import suggest
+
+FILE = "pdp.toml"
+PREFIX = "PDP_"
+
+Level = Literal["error", "warning", "off"]
+Assertion = Literal["caller", "credential", "task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One setting that cannot be used: its dotted key, why, and the cure if known."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. Carries every problem; `path` is the file that was read, if any."""
+
+    def __init__(self, path: Path | None, problems: list[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.path = path
+        self.problems = tuple(problems)
+
+
+def _as_duration(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return duration(value)
+        except Unfit as unfit:
+            raise ValueError(unfit.detail) from None
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError('must be a duration such as "15m"')
+
+
+Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(_Section):
+    """Where `pdp serve` listens. With `uds` it listens on that Unix socket instead of `host` and `port`."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8181
+    uds: Path | None = None
+    uds_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "660"
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    drain: Duration = timedelta(seconds=10)
+    docs: bool = True
+
+
+class Policies(_Section):
+    """Which policies are served. `lower` changes the severity of a safety finding by its code."""
+
+    path: Path = Path("policies")
+    strict: bool = True
+    max_rules: Positive = 100_000
+    lower: dict[Annotated[str, Field(pattern=r"^PDP4\d\d$")], Level] = {}
+    reload: bool = True
+
+
+class Limits(_Section):
+    """How large a request may be, in bytes, levels and members; `batch` counts requests in one body."""
+
+    body: Positive = 64 * 1024
+    depth: Annotated[int, Field(ge=4, le=100)] = 32
+    members: Positive = 1_000
+    set_members: Positive = 1_000
+    batch: Positive = 1_000
+    batch_body: Positive = 8 * 1024 * 1024
+
+
+class Standing(_Section):
+    """An unbound credential that lives longer than `after` is a standing one, whatever its task."""
+
+    after: Duration = timedelta(minutes=15)
+
+
+class EnforcementPoint(_Section):
+    """Who may assert facts, and which. It is known by its address, or by coming over the Unix socket.
+
+    `audiences` are the services it may ask for; left out, it may ask for all.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    addresses: tuple[str, ...] = ()
+    unix: bool = False
+    may_assert: tuple[Assertion, ...]
+    audiences: tuple[str, ...] | None = None
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for text in addresses:
+            try:
+                parse_ip(text)
+            except ValueError:
+                raise ValueError(f"`{text}` is no IP address or network") from None
+        return addresses
+
+
+class Task(_Section):
+    """A task the operator vouches for: what a request means that gives its `id` alone."""
+
+    id: Annotated[str, Field(min_length=1)]
+    owner: str | None = None
+    purpose: str | None = None
+    actions: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    started: datetime | None = None
+    expires: datetime
+
+    @field_validator("started", "expires")
+    @classmethod
+    def _has_zone(cls, time: datetime | None) -> datetime | None:
+        if time is not None and time.tzinfo is None:
+            raise ValueError("must say its offset, as in 2026-11-24T10:00:00Z")
+        return time and time.astimezone(UTC)
+
+
+class DecisionLog(_Section):
+    """Where decisions are written, one JSON line each: a file, `stdout`, or nowhere (the empty text).
+
+    `queue` bounds the lines that wait to be written; what does not fit is counted as lost.
+    """
+
+    to: str = ""
+    queue: Positive = 10_000
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Built directly, it reads neither file nor environment."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
+    )
+
+    server: Server = Server()
+    policies: Policies = Policies()
+    limits: Limits = Limits()
+    standing: Standing = Standing()
+    enforcement_point: tuple[EnforcementPoint, ...] = ()
+    task: tuple[Task, ...] = ()
+    decision_log: DecisionLog = DecisionLog()
+
+    @field_validator("enforcement_point")
+    @classmethod
+    def _point_names_differ(cls, points: tuple[EnforcementPoint, ...]) -> tuple[EnforcementPoint, ...]:
+        _differ([point.name for point in points])
+        return points
+
+    @field_validator("task")
+    @classmethod
+    def _task_ids_differ(cls, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+        _differ([task.id for task in tasks])
+        return tasks
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `read` asks the environment itself, so that a Settings written in code means what it says.
+        return (init_settings,)
+
+
+def find(policies: Path | None = None) -> Path | None:
+    """The configuration file that is used when none is named: `pdp.toml` here, else beside the policies."""
+    places = [Path(FILE)]
+    if policies is not None:
+        places.append((policies if policies.is_dir() else policies.parent) / FILE)
+    return next((place for place in places if place.is_file()), None)
+
+
+def read(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a file (None: of no file), of the environment and of `overrides`, the last winning.
+
+    `overrides` is nested like the file. Relative paths in the file are relative to its folder. Raises
+    `SettingsError` with every problem.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        values = _from_file(path)
+    problems = list(_unknown_variables(os.environ))
+    try:
+        _merge(values, EnvSettingsSource(Settings)())
+    except SourceError as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        name = PREFIX + (found.group(1).upper() if found else "…")
+        problems.append(Problem(name, "is not the JSON that a table or list is written in"))
+    _merge(values, overrides or {})
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        problems += [_problem(dict(entry)) for entry in error.errors(include_url=False)]
+    if problems:
+        raise SettingsError(path, problems)
+    return settings
+
+
+_PATHS = (("policies", "path"), ("server", "uds"), ("decision_log", "to"))
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(path, [Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise SettingsError(path, [Problem(str(path), "is not UTF-8")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(path, [Problem(str(path), f"is not TOML: {error}")]) from None
+    for section, key in _PATHS:
+        table = values.get(section)
+        if isinstance(table, dict) and isinstance(table.get(key), str) and table[key] not in ("", "stdout"):
+            table[key] = str(path.parent / table[key])
+    return values
+
+
+def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
+            _merge(values[key], value)
+        else:
+            values[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Variables with our prefix and the nesting mark that set nothing.
+
+    Names without the mark are left alone: Kubernetes sets `PDP_PORT` and its like for a service called pdp.
+    """
+    known = {
+        f"{PREFIX}{section}__{key}".upper()
+        for section, info in Settings.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+        for key in info.annotation.model_fields
+    }
+    for name in sorted(environment):
+        upper = name.upper()
+        # Below a table of free keys (`lower`) anything may follow.
+        nested = any(upper.startswith(f"{one}__") for one in known)
+        if upper.startswith(PREFIX) and "__" in upper and upper not in known and not nested:
+            yield Problem(name, "is no setting", suggest(upper, sorted(known)))
+
+
+def _problem(entry: dict[str, Any]) -> Problem:
+    key = ".".join(str(part) for part in entry["loc"] if part != "[key]")
+    match entry["type"]:
+        case "extra_forbidden":
+            return Problem(key, "is no setting", suggest(str(entry["loc"][-1]), _keys(entry["loc"][:-1])))
+        case "missing":
+            return Problem(key, "is missing")
+        case "value_error":
+            return Problem(key, str(entry["ctx"]["error"]))
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return Problem(key, "must be a table")
+        case "tuple_type":
+            return Problem(key, "must be a list")
+        case _:
+            message = str(entry["msg"]).replace("Input should be", "must be").replace("String should", "must")
+            return Problem(key, message[:1].lower() + message[1:])
+
+
+def _keys(location: tuple[str | int, ...]) -> list[str]:
+    """The keys of the table that `location` leads to."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        if isinstance(part, int):
+            continue
+        inner = _TABLES.get(part)
+        if inner is None:
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "server": Server,
+    "policies": Policies,
+    "limits": Limits,
+    "standing": Standing,
+    "enforcement_point": EnforcementPoint,
+    "task": Task,
+    "decision_log": DecisionLog,
+}
+
+
+def _differ(names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"`{twice[0]}` is there twice")
