@@ -1,0 +1,327 @@
+"""What of a term is settled before any request comes: constant folding and partial evaluation.
+
+A folded term means the same as the term, failures included: what could fail first is kept, so `f and false`
+is only `false` where `f` cannot fail. Knows no rules and no heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar, assert_never
+
+from pdp.access.facts import Facts
+from pdp.access.values import VISIT_LIMIT, Failed
+from pdp.rules.interpret import evaluate
+from pdp.rules.terms import (
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Const,
+    Default,
+    Has,
+    If,
+    In,
+    Item,
+    Member,
+    Negative,
+    Not,
+    Or,
+    Quantify,
+    Root,
+    SetTerm,
+    Term,
+    Variable,
+    parts,
+)
+from pdp.schema.types import BOOL, UNKNOWN, RecordOf
+
+# What is known of a request: terms and their values. A term that stands in it does not fail.
+Known = Mapping[Term, Any]
+NOTHING: Final[Known] = {}
+_Node = TypeVar("_Node", bound=Term)
+
+
+def fold(term: Term, known: Known = NOTHING) -> Term:
+    """A term of the same meaning for every request of which `known` is true, as small as is easily found.
+
+    What an operand of `and`, `or` or `if` says is known where it was true (or false), so the second `x` of
+    `x and not x` folds too.
+    """
+    if known and not isinstance(term, Const) and term in known:
+        return _constant(term, known[term])
+    match term:
+        case Const() | Root() | Variable():
+            return term
+        case Member():
+            return _rebuilt(term, record=fold(term.record, known))
+        case Item():
+            return _rebuilt(term, map=fold(term.map, known), key=fold(term.key, known))
+        case Has():
+            return _constant(term, True) if term.operand in known else term
+        case Default():
+            return _fold_default(term, known)
+        case Not():
+            return _fold_not(term, known)
+        case And() | Or():
+            return _fold_chain(term, known)
+        case If():
+            return _fold_if(term, known)
+        case Compare() | Arithmetic():
+            return _settled(_rebuilt(term, left=fold(term.left, known), right=fold(term.right, known)))
+        case In():
+            inner = _rebuilt(term, item=fold(term.item, known), container=fold(term.container, known))
+            return _settled(inner)
+        case Negative():
+            return _settled(_rebuilt(term, operand=fold(term.operand, known)))
+        case Call():
+            return _settled(_rebuilt(term, arguments=_fold_all(term.arguments, known)))
+        case SetTerm():
+            return _settled(_rebuilt(term, members=_fold_all(term.members, known)))
+        case Quantify():
+            return _fold_quantify(term, known)
+        case _:
+            assert_never(term)
+
+
+def never_true(term: Term, known: Known = NOTHING) -> bool:
+    """Whether `term` is true for no request of which `known` is true: it is always false, or fails."""
+    return not _can_be(fold(term, known), True)
+
+
+def never_false(term: Term, known: Known = NOTHING) -> bool:
+    """Whether `term` is false for no request of which `known` is true: it is always true, or fails."""
+    return not _can_be(fold(term, known), False)
+
+
+def learn(term: Term, outcome: bool, known: Known) -> Known:
+    """What is known where `known` is and the condition `term` came out as `outcome`."""
+    learned = dict(known)
+    _learn(term, outcome, learned)
+    return learned
+
+
+def _learn(term: Term, outcome: bool, learned: dict[Term, Any]) -> None:
+    match term:
+        case Const():
+            return
+        case Not():
+            _learn(term.operand, not outcome, learned)
+        case And() | Or():
+            if outcome is isinstance(term, And):
+                for operand in term.operands:
+                    _learn(operand, outcome, learned)
+        case Compare(operator="=="):
+            if outcome and isinstance(term.right, Const):
+                learned[term.left] = term.right.value
+            if outcome and isinstance(term.left, Const):
+                learned[term.right] = term.left.value
+        case _:
+            pass
+    learned[term] = outcome
+
+
+# Folding.
+
+
+def _constant(term: Term, value: Any) -> Const:
+    return Const(value, span=term.span, type=term.type)
+
+
+def _rebuilt(term: _Node, **changed: Any) -> _Node:
+    """`term` with some parts changed; the same object where none is."""
+    if all(getattr(term, name) is part for name, part in changed.items()):
+        return term
+    return replace(term, **changed)
+
+
+def _fold_all(terms: tuple[Term, ...], known: Known) -> tuple[Term, ...]:
+    folded = tuple(fold(term, known) for term in terms)
+    return terms if all(new is old for new, old in zip(folded, terms, strict=True)) else folded
+
+
+def _settled(term: Term) -> Term:
+    """The value of `term` where its parts are constants; `term` itself where that fails."""
+    if not all(isinstance(part, Const) for part in parts(term)):
+        return term
+    try:
+        return _constant(term, evaluate(term, _NO_FACTS))
+    except (Failed, ValueError):  # a bad literal is told where it is checked
+        return term
+
+
+# Constants read no facts, so these are never looked at.
+_NO_FACTS = Facts({}, {}, "", {}, {}, {}, {}, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def _fold_default(term: Default, known: Known) -> Term:
+    present = fold(Has(term.operand, type=BOOL), known)
+    if isinstance(present, Const):
+        return fold(term.operand if present.value else term.fallback, known)
+    return _rebuilt(term, fallback=fold(term.fallback, known))
+
+
+def _fold_not(term: Not, known: Known) -> Term:
+    operand = fold(term.operand, known)
+    match operand:
+        case Const(value=bool()):
+            return _constant(term, not operand.value)
+        case Not() if _is_condition(operand.operand):
+            return operand.operand
+        case _:
+            return _rebuilt(term, operand=operand)
+
+
+def _fold_chain(term: And | Or, known: Known) -> Term:
+    goes_on = isinstance(term, And)  # the outcome of an operand with which the next one is reached
+    kept: list[Term] = []
+    for operand in term.operands:
+        folded = fold(operand, known)
+        kept += folded.operands if isinstance(folded, And | Or) and type(folded) is type(term) else (folded,)
+        if isinstance(kept[-1], Const) and kept[-1].value is (not goes_on):
+            break
+        known = learn(operand, goes_on, known)
+    last = kept[-1]
+    if isinstance(last, Const) and last.value is (not goes_on) and all(map(_surely, kept[:-1])):
+        return _constant(term, not goes_on)
+    kept = [part for part in kept if not (isinstance(part, Const) and part.value is goes_on)]
+    if not kept:
+        return _constant(term, goes_on)
+    if len(kept) == 1 and _is_condition(kept[0]):
+        return kept[0]
+    if len(kept) == 1:  # of unknown type: it is the chain that fails where it is no condition
+        kept.insert(0, _constant(term, goes_on))
+    return _rebuilt(term, operands=_same_or(term.operands, kept))
+
+
+def _same_or(old: tuple[Term, ...], new: Iterable[Term]) -> tuple[Term, ...]:
+    made = tuple(new)
+    return old if len(old) == len(made) and all(a is b for a, b in zip(old, made, strict=True)) else made
+
+
+def _fold_if(term: If, known: Known) -> Term:
+    condition = fold(term.condition, known)
+    if isinstance(condition, Const) and isinstance(condition.value, bool):
+        return fold(term.then if condition.value else term.otherwise, known)
+    return _rebuilt(
+        term,
+        condition=condition,
+        then=fold(term.then, learn(term.condition, True, known)),
+        otherwise=fold(term.otherwise, learn(term.condition, False, known)),
+    )
+
+
+def _fold_quantify(term: Quantify, known: Known) -> Term:
+    folded = _rebuilt(term, over=fold(term.over, known), condition=fold(term.condition, known))
+    over, condition = folded.over, folded.condition
+    all_of = term.kind == "all"
+    if isinstance(over, Const) and isinstance(over.value, frozenset) and not over.value:
+        return _constant(term, all_of)
+    small = isinstance(over, Const) and isinstance(over.value, frozenset) and len(over.value) <= VISIT_LIMIT
+    if small and isinstance(condition, Const) and isinstance(condition.value, bool):
+        return _constant(term, condition.value)
+    return folded
+
+
+# What a folded term can come to.
+
+_CONDITIONS = (Has, Not, And, Or, Compare, In, Quantify)
+_ALWAYS_THERE = {
+    "caller": ("id", "kind", "groups", "actors", "depth"),
+    "credential": ("form", "binding", "bound", "verified", "audiences", "scopes"),
+    "action": ("name",),
+    "resource": ("type", "id"),
+    "task": ("active",),
+}
+_CAN_FAIL = ("path_like", "hour", "weekday", "date")
+
+
+def _is_condition(term: Term) -> bool:
+    """Whether the value of `term` is a bool for sure."""
+    if isinstance(term, Const):
+        return isinstance(term.value, bool)
+    return isinstance(term, _CONDITIONS) or term.type == BOOL
+
+
+def _cannot_fail(term: Term) -> bool:
+    """Whether `term` has a value for every request; a cautious no where that is not plain."""
+    match term:
+        case Const() | Root() | Variable():
+            return True
+        case Member():
+            root = term.record
+            return isinstance(root, Root) and term.name in _ALWAYS_THERE.get(root.name, ())
+        case Has():
+            return _is_plain_chain(term.operand)
+        case Default():
+            return _is_plain_chain(term.operand) and _cannot_fail(term.fallback)
+        case Not() | And() | Or() | If() | Compare() | In() | SetTerm():
+            return all(_is_typed(part) and _cannot_fail(part) for part in parts(term))
+        case Call():
+            typed = all(_is_typed(part) and _cannot_fail(part) for part in parts(term))
+            return typed and term.function not in _CAN_FAIL
+        case Item() | Arithmetic() | Negative() | Quantify():
+            return False
+        case _:
+            assert_never(term)
+
+
+def _surely(term: Term) -> bool:
+    return _is_condition(term) and _cannot_fail(term)
+
+
+def _is_typed(term: Term) -> bool:
+    return isinstance(term, Const | _CONDITIONS) or term.type != UNKNOWN
+
+
+def _is_plain_chain(term: Term) -> bool:
+    """Whether `term` reads members of records only, so that looking for it never fails."""
+    while isinstance(term, Member):
+        term = term.record
+        if not isinstance(term, Root) and not isinstance(term.type, RecordOf):
+            return False
+    return isinstance(term, Root)
+
+
+def _can_be(term: Term, outcome: bool) -> bool:
+    """Whether the folded condition `term` may come out as `outcome`; a yes where that is not plain."""
+    match term:
+        case Const():
+            return term.value is outcome
+        case Not():
+            return _can_be(term.operand, not outcome)
+        case And() | Or():
+            # An `and` is false by one operand, reached where those before it can be true; `or` the reverse.
+            goes_on = isinstance(term, And)
+            if outcome is goes_on:
+                return all(_can_be(operand, outcome) for operand in term.operands)
+            for operand in term.operands:
+                if _can_be(operand, outcome):
+                    return True
+                if not _can_be(operand, goes_on):
+                    return False
+            return False
+        case If():
+            return (_can_be(term.condition, True) and _can_be(term.then, outcome)) or (
+                _can_be(term.condition, False) and _can_be(term.otherwise, outcome)
+            )
+        case Default():
+            return _can_be(term.operand, outcome) or _can_be(term.fallback, outcome)
+        case Quantify():
+            if _fails(term.over):
+                return False
+            return (term.kind == "all") is outcome or _can_be(term.condition, outcome)
+        case In(container=Const(value=frozenset() as members)) if not members:
+            return not outcome
+        case _:
+            return not _fails(term)
+
+
+def _fails(term: Term) -> bool:
+    """Whether the folded `term` fails for every request: constants that folding could not make a value of."""
+    if not isinstance(term, Compare | In | Arithmetic | Negative | Call | SetTerm | Member | Item):
+        return False
+    inner = parts(term)
+    return all(isinstance(part, Const) for part in inner) or any(_fails(part) for part in inner)
