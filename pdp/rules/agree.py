@@ -1,0 +1,120 @@
+"""How types go together: what fits where, what can be compared, what two branches have in common.
+
+Knows types alone: no syntax, no terms, no messages. `UNKNOWN` agrees with everything.
+"""
+
+from __future__ import annotations
+
+from pdp.schema.types import (
+    BOOL,
+    DURATION,
+    FLOAT,
+    INT,
+    IP,
+    STRING,
+    TIMESTAMP,
+    UNKNOWN,
+    Attribute,
+    Basic,
+    Enum,
+    MapOf,
+    RecordOf,
+    SetOf,
+    Type,
+)  # fmt: skip
+
+NUMBERS = (INT, FLOAT)
+ORDERED = frozenset((INT, FLOAT, STRING, DURATION, TIMESTAMP))
+# No floats: their equality surprises. No sets, maps or records: their members have no order to visit them in.
+MEMBERS = frozenset((BOOL, INT, STRING, DURATION, TIMESTAMP, IP))
+
+
+def fits(given: Type, wanted: Type) -> bool:
+    """Whether a value of the type `given` may stand where `wanted` is asked for."""
+    if given is wanted or given is UNKNOWN or wanted is UNKNOWN or given == wanted:
+        return True
+    match given, wanted:
+        case Basic(), Basic():
+            return UNKNOWN in (given, wanted) or (given == INT and wanted == FLOAT)
+        case Enum(members), Enum(others):
+            return set(members) <= set(others)
+        case Enum(), Basic():
+            return wanted in (STRING, UNKNOWN)
+        case SetOf(member), SetOf(other):
+            return fits(member, other)
+        case MapOf(value), MapOf(other):
+            return fits(value, other)
+        case RecordOf(), RecordOf():
+            return _record_fits(given, wanted)
+    return UNKNOWN in (given, wanted)
+
+
+def _record_fits(given: RecordOf, wanted: RecordOf) -> bool:
+    for name, attribute in wanted.attributes:
+        found = given.get(name)
+        if found is None:
+            if not attribute.optional:
+                return False
+        elif (found.optional and not attribute.optional) or not fits(found.type, attribute.type):
+            return False
+    return True
+
+
+def alike(left: Type, right: Type) -> bool:
+    """Whether `==` between the two can ever be asked: int with float, enum with string, set with set."""
+    if fits(left, right) or fits(right, left):
+        return True
+    if isinstance(left, Enum) and isinstance(right, Enum):
+        return not set(left.members).isdisjoint(right.members)
+    return isinstance(left, SetOf) and isinstance(right, SetOf) and alike(left.member, right.member)
+
+
+def join(left: Type, right: Type) -> Type | None:
+    """The one type of a value that is either `left` or `right`, or None where there is none."""
+    if left is right or left == right or right == UNKNOWN:
+        return left
+    if left == UNKNOWN:
+        return right
+    if isinstance(left, Enum) and isinstance(right, Enum):
+        return Enum((*left.members, *(m for m in right.members if m not in left.members)))
+    if isinstance(left, SetOf) and isinstance(right, SetOf):
+        member = join(left.member, right.member)
+        return None if member is None else SetOf(member)
+    if fits(left, right):
+        return right
+    if fits(right, left):
+        return left
+    return None
+
+
+def has_float(type: Type) -> bool:
+    """Whether equality of this type would compare floats."""
+    match type:
+        case SetOf(member):
+            return has_float(member)
+        case MapOf(value):
+            return has_float(value)
+        case _:
+            return type == FLOAT
+
+
+def same(left: Type, right: Type) -> bool:
+    """Whether two declarations say the same type; the order of an enum's members does not matter."""
+    match left, right:
+        case Enum(members), Enum(others):
+            return set(members) == set(others)
+        case SetOf(member), SetOf(other):
+            return same(member, other)
+        case MapOf(value), MapOf(other):
+            return same(value, other)
+        case RecordOf(attributes), RecordOf(others):
+            return [n for n, _ in attributes] == [n for n, _ in others] and all(
+                same_attribute(a, b) for (_, a), (_, b) in zip(attributes, others, strict=True)
+            )
+        case _:
+            return left == right
+
+
+def same_attribute(left: Attribute, right: Attribute) -> bool:
+    """Whether two declarations of one attribute agree, in type and in being optional."""
+    return left.optional == right.optional and same(left.type, right.type)

@@ -1,0 +1,166 @@
+"""Which attributes the eight roots have at a place, given what is known there. Knows schema and no syntax.
+
+A resource's attributes depend on its type and an action's on its name; where those are not known, an
+attribute counts as one that may be absent, because for some requests it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from pdp.access.patterns import glob
+from pdp.rules.known import Known
+from pdp.schema.schema import ACTION, CALLER, CREDENTIAL, RESOURCE, TASK, Schema
+from pdp.schema.types import Attribute, RecordOf, Type
+
+# Stands for "any run of characters" in a glob seen as a text; no policy text can hold it.
+_ANY = "\0"
+
+
+class Reading(NamedTuple):
+    """What reading a root's member means: `some` names who declares it where not everyone does."""
+
+    type: Type
+    optional: bool
+    some: tuple[str, ...] = ()
+    conflict: bool = False
+
+
+@dataclass(slots=True)
+class Roots:
+    """The schema as the checker asks it. `_actions` is its memory, the one field that changes."""
+
+    schema: Schema
+    fixed: dict[str, dict[str, Attribute]] = field(init=False)
+    resources: dict[str, dict[str, Attribute]] = field(init=False)
+    _actions: dict[tuple[str, ...] | None, dict[str, Reading]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        schema = self.schema
+        self.fixed = {
+            "caller": dict(CALLER.attributes + schema.caller.attributes),
+            "credential": dict(CREDENTIAL.attributes),
+            "task": dict(TASK.attributes),
+            "context": dict(schema.context.attributes),
+            "resource": dict(RESOURCE.attributes),
+            "action": dict(ACTION.attributes),
+        }
+        self.resources = {name: dict(r.attributes) for name, r in schema.resources.items()}
+
+    def read(self, root: str, name: str, known: Known) -> Reading | None:
+        """The member `name` of `root`; None where nothing declares it."""
+        found = self.fixed[root].get(name)
+        if found is not None:
+            return Reading(found.type, found.optional)
+        if root == "resource":
+            return self._resource(name, known.types)
+        if root == "action":
+            return self._action(known.actions).get(name)
+        return None
+
+    def names(self, root: str, known: Known) -> list[str]:
+        """Every member that `root` may have, for hints."""
+        names = list(self.fixed[root])
+        if root == "resource":
+            types = self.resources if known.types is None else known.types
+            names += [name for t in types for name in self.resources.get(t, ())]
+        if root == "action":
+            names += self._action(known.actions)
+        return names
+
+    def record(self, root: str, known: Known) -> RecordOf:
+        """The whole root as a record."""
+        attributes = {}
+        for name in self.names(root, known):
+            reading = self.read(root, name, known)
+            if reading is not None and not reading.conflict:
+                attributes[name] = Attribute(reading.type, reading.optional)
+        return RecordOf(tuple(sorted(attributes.items())))
+
+    def _resource(self, name: str, types: Iterable[str] | None) -> Reading | None:
+        asked = sorted(self.resources if types is None else types)
+        found = [(t, a) for t in asked if (a := self.resources.get(t, {}).get(name)) is not None]
+        every = types is not None and len(found) == len(asked)
+        return _together([(f"resource {t}", a) for t, a in found], every)
+
+    def _action(self, patterns: tuple[str, ...] | None) -> dict[str, Reading]:
+        memory = self._actions.get(patterns)
+        if memory is None:
+            memory = self._actions[patterns] = self._read_action(patterns)
+        return memory
+
+    def _read_action(self, patterns: tuple[str, ...] | None) -> dict[str, Reading]:
+        asked = ("*",) if patterns is None else patterns
+        declared = self.schema.actions
+        near = [d for d in declared if any(overlap(d, p) for p in asked)]
+        names = {name for d in near for name, _ in declared[d].attributes}
+        readings = {}
+        for name in names:
+            found = [(d, a) for d in near if (a := declared[d].get(name)) is not None]
+            # A name is sure to have the attribute when one declaration that requires it covers the pattern.
+            every = all(any(not a.optional and covers(d, p) for d, a in found) for p in asked)
+            covered = all(any(covers(d, p) for d, _ in found) for p in asked)
+            reading = _together([(f'action "{d}"', a) for d, a in found], covered)
+            if reading is not None:
+                readings[name] = reading._replace(optional=not every)
+        return readings
+
+
+def _together(found: list[tuple[str, Attribute]], every: bool) -> Reading | None:
+    if not found:
+        return None
+    type = found[0][1].type
+    conflict = any(a.type != type for _, a in found)
+    optional = not every or any(a.optional for _, a in found)
+    return Reading(type, optional, () if every else tuple(who for who, _ in found), conflict)
+
+
+@lru_cache(maxsize=65536)
+def covers(wide: str, narrow: str) -> bool:
+    """Whether the glob `wide` matches every text that the glob `narrow` matches."""
+    return glob(wide)("".join(_symbols(narrow)))
+
+
+@lru_cache(maxsize=65536)
+def overlap(left: str, right: str) -> bool:
+    """Whether some text matches both globs."""
+    one, two = _symbols(left), _symbols(right)
+    # Places in `two` that can be reached after each symbol of `one`, as in a table of edit distances.
+    reached = _closure({0}, two)
+    for symbol in one:
+        if symbol == _ANY:
+            reached = set(range(min(reached), len(two) + 1)) if reached else reached
+        else:
+            step = set()
+            for at in reached:
+                if at < len(two) and two[at] == _ANY:
+                    step.add(at)
+                elif at < len(two) and two[at] == symbol:
+                    step.add(at + 1)
+            reached = _closure(step, two)
+    return len(two) in reached
+
+
+def _closure(places: set[int], symbols: list[str]) -> set[int]:
+    """A star may also be the empty text."""
+    found = set(places)
+    for at in sorted(places):
+        while at < len(symbols) and symbols[at] == _ANY:
+            at += 1
+            found.add(at)
+    return found
+
+
+def _symbols(pattern: str) -> list[str]:
+    symbols, at = [], 0
+    while at < len(pattern):
+        if pattern.startswith("\\*", at):
+            symbols.append("*")
+            at += 2
+        else:
+            symbols.append(_ANY if pattern[at] == "*" else pattern[at])
+            at += 1
+    return symbols

@@ -1,0 +1,152 @@
+"""What is known at a place of a condition: which optional attributes are there, and what is asked about.
+
+Conditions teach: after `has resource.ticket and`, the ticket is there; after `resource.type == "order" and`,
+the resource is an order. Guards are compared as terms, so two spellings of one attribute are one. Knows
+terms; neither syntax nor the schema.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from pdp.rules.terms import (
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Const,
+    Default,
+    Has,
+    If,
+    In,
+    Item,
+    Member,
+    Negative,
+    Not,
+    Or,
+    Quantify,
+    Root,
+    SetTerm,
+    Term,
+    Variable,
+)  # fmt: skip
+
+TASK = Member(Root("task"), "id")
+RESOURCE_TYPE = Member(Root("resource"), "type")
+ACTION_NAME = Member(Root("action"), "name")
+_TASK_ACTIVE = Member(Root("task"), "active")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is certain: terms that are `present`, the resource's type is one of `types`, the action's name
+    matches one of the globs `actions`. None: nothing is known. `TASK` in `present` stands for every member
+    of a task that is not optional.
+    """
+
+    present: frozenset[Term] = frozenset()
+    types: frozenset[str] | None = None
+    actions: tuple[str, ...] | None = None
+
+    def __and__(self, other: Known) -> Known:
+        """Both hold."""
+        if other is NOTHING:
+            return self
+        if self is NOTHING:
+            return other
+        types = self.types
+        if other.types is not None:
+            types = other.types if types is None else types & other.types
+        # The later test is the one the author just wrote; either bounds the name, and one is enough.
+        actions = self.actions if other.actions is None else other.actions
+        return Known(self.present | other.present, types, actions)
+
+    def __or__(self, other: Known) -> Known:
+        """One of the two holds."""
+        if self is NOTHING or other is NOTHING:
+            return NOTHING
+        types = None if self.types is None or other.types is None else self.types | other.types
+        actions = None
+        if self.actions is not None and other.actions is not None:
+            actions = (*self.actions, *(a for a in other.actions if a not in self.actions))
+        return Known(self.present & other.present, types, actions)
+
+
+NOTHING = Known()
+
+
+def when(term: Term, outcome: bool) -> Known:
+    """What is known once `term` has turned out as `outcome`."""
+    match term:
+        case Not(operand):
+            return when(operand, not outcome)
+        case And(operands):
+            return _chain(operands, outcome, every=outcome)
+        case Or(operands):
+            return _chain(operands, outcome, every=not outcome)
+        case If(condition, then, otherwise):
+            yes = when(condition, True) & when(then, outcome)
+            no = when(condition, False) & when(otherwise, outcome)
+            return yes | no
+        case Has(operand):
+            return Known(_chain_present(operand)) if outcome else NOTHING
+        case Member():
+            return Known(frozenset((TASK,))) if outcome and term == _TASK_ACTIVE else NOTHING
+        case In(kind, item, container):
+            return _within(kind, item, container) if outcome else NOTHING
+        case Compare("==", left, right) if outcome:
+            return _equal(left, right) & _equal(right, left)
+        case Call("like", (subject, Const(pattern))) if outcome:
+            return Known(actions=(pattern,)) if subject == ACTION_NAME else NOTHING
+        case (
+            Const() | Root() | Variable() | Item() | Default() | Compare() | Arithmetic() | Negative()
+            | Call() | SetTerm() | Quantify()
+        ):  # fmt: skip
+            return NOTHING
+        case _:
+            assert_never(term)
+
+
+def _chain(operands: tuple[Term, ...], outcome: bool, *, every: bool) -> Known:
+    """An `and` that is true (an `or` that is false) says `every` operand is; else at least one is."""
+    known = when(operands[0], outcome)
+    for operand in operands[1:]:
+        known = known & when(operand, outcome) if every else known | when(operand, outcome)
+    return known
+
+
+def _chain_present(term: Term) -> frozenset[Term]:
+    present = set()
+    while isinstance(term, (Member, Item)):
+        present.add(term)
+        below = term.record if isinstance(term, Member) else term.map
+        if isinstance(below, Root) and below.name == "task":
+            present.add(TASK)
+        term = below
+    return frozenset(present)
+
+
+def _within(kind: str, item: Term, container: Term) -> Known:
+    if kind == "key":
+        return Known(frozenset((Item(container, item),)))
+    if kind == "set" and isinstance(container, Const):
+        if item == RESOURCE_TYPE:
+            return Known(types=frozenset(container.value))
+        if item == ACTION_NAME:
+            return Known(actions=tuple(map(literally, sorted(container.value))))
+    return NOTHING
+
+
+def _equal(left: Term, right: Term) -> Known:
+    if isinstance(right, Const) and isinstance(right.value, str):
+        if left == RESOURCE_TYPE:
+            return Known(types=frozenset((right.value,)))
+        if left == ACTION_NAME:
+            return Known(actions=(literally(right.value),))
+    return NOTHING
+
+
+def literally(text: str) -> str:
+    """The glob that matches `text` alone."""
+    return text.replace("*", "\\*")
