@@ -38,8 +38,10 @@ from pdp.rules.terms import (
 )
 from pdp.schema.types import BOOL, UNKNOWN, RecordOf
 
-# What is known of a request: terms and their values. A term that stands in it does not fail.
+# What is known of a request: terms and their values. A term that stands in it does not fail. Terms of other
+# kinds than these are not looked up, for each look-up goes over the whole term.
 Known = Mapping[Term, Any]
+_KNOWABLE = (Member, Item, Has, Compare, In, Call, Root, Variable)
 NOTHING: Final[Known] = {}
 _Node = TypeVar("_Node", bound=Term)
 
@@ -50,17 +52,17 @@ def fold(term: Term, known: Known = NOTHING) -> Term:
     What an operand of `and`, `or` or `if` says is known where it was true (or false), so the second `x` of
     `x and not x` folds too.
     """
-    if known and not isinstance(term, Const) and term in known:
+    if known and isinstance(term, _KNOWABLE) and term in known:
         return _constant(term, known[term])
     match term:
         case Const() | Root() | Variable():
             return term
         case Member():
-            return _rebuilt(term, record=fold(term.record, known))
+            return term if isinstance(term.record, Root) else _rebuilt(term, record=fold(term.record, known))
         case Item():
             return _rebuilt(term, map=fold(term.map, known), key=fold(term.key, known))
         case Has():
-            return _constant(term, True) if term.operand in known else term
+            return _constant(term, True) if known and term.operand in known else term
         case Default():
             return _fold_default(term, known)
         case Not():
@@ -105,8 +107,6 @@ def learn(term: Term, outcome: bool, known: Known) -> Known:
 
 def _learn(term: Term, outcome: bool, learned: dict[Term, Any]) -> None:
     match term:
-        case Const():
-            return
         case Not():
             _learn(term.operand, not outcome, learned)
         case And() | Or():
@@ -118,9 +118,11 @@ def _learn(term: Term, outcome: bool, learned: dict[Term, Any]) -> None:
                 learned[term.left] = term.right.value
             if outcome and isinstance(term.left, Const):
                 learned[term.right] = term.left.value
+            learned[term] = outcome
+        case Member() | Item() | Has() | Compare() | In() | Call() | Variable():
+            learned[term] = outcome
         case _:
             pass
-    learned[term] = outcome
 
 
 # Folding.
@@ -177,12 +179,13 @@ def _fold_not(term: Not, known: Known) -> Term:
 def _fold_chain(term: And | Or, known: Known) -> Term:
     goes_on = isinstance(term, And)  # the outcome of an operand with which the next one is reached
     kept: list[Term] = []
-    for operand in term.operands:
+    for at, operand in enumerate(term.operands, start=1):
         folded = fold(operand, known)
         kept += folded.operands if isinstance(folded, And | Or) and type(folded) is type(term) else (folded,)
         if isinstance(kept[-1], Const) and kept[-1].value is (not goes_on):
             break
-        known = learn(operand, goes_on, known)
+        if at < len(term.operands):
+            known = learn(operand, goes_on, known)
     last = kept[-1]
     if isinstance(last, Const) and last.value is (not goes_on) and all(map(_surely, kept[:-1])):
         return _constant(term, not goes_on)
@@ -321,7 +324,11 @@ def _can_be(term: Term, outcome: bool) -> bool:
 
 def _fails(term: Term) -> bool:
     """Whether the folded `term` fails for every request: constants that folding could not make a value of."""
-    if not isinstance(term, Compare | In | Arithmetic | Negative | Call | SetTerm | Member | Item):
-        return False
-    inner = parts(term)
-    return all(isinstance(part, Const) for part in inner) or any(_fails(part) for part in inner)
+    match term:
+        case Const() | Root() | Variable() | Member(record=Root()) | Has():
+            return False
+        case Compare() | In() | Arithmetic() | Negative() | Call() | SetTerm() | Member() | Item():
+            inner = parts(term)
+            return any(map(_fails, inner)) or all(isinstance(part, Const) for part in inner)
+        case _:
+            return False
