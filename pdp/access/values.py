@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
+from operator import ge, gt, le, lt
 from typing import Any, Literal, TypeAlias
 
 INT_MIN = -(2**63)
@@ -104,6 +105,7 @@ def in_order(values: Iterable[Any]) -> list[Any]:
 
 _NUMBERS = (int, float)
 _ORDERED = (int, float, str, timedelta, datetime)
+_ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _COMPARABLE = (bool, int, str, timedelta, datetime, Ip, frozenset, dict)
 _SUMS = {
     *((one, other) for one in _NUMBERS for other in _NUMBERS),
@@ -150,15 +152,7 @@ def compare(operator: Literal["==", "<", "<=", ">", ">="], left: Any, right: Any
         return bool(left == right)
     if one not in _ORDERED or (one is not other and not (one in _NUMBERS and other in _NUMBERS)):
         raise Failed("type", operator)
-    match operator:
-        case "<":
-            return bool(left < right)
-        case "<=":
-            return bool(left <= right)
-        case ">":
-            return bool(left > right)
-        case ">=":
-            return bool(left >= right)
+    return bool(_ORDER[operator](left, right))
 
 
 def contains(container: Any, item: Any) -> bool:
