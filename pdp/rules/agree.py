@@ -31,22 +31,23 @@ MEMBERS = frozenset((BOOL, INT, STRING, DURATION, TIMESTAMP, IP))
 
 def fits(given: Type, wanted: Type) -> bool:
     """Whether a value of the type `given` may stand where `wanted` is asked for."""
-    if given is wanted or given is UNKNOWN or wanted is UNKNOWN or given == wanted:
+    if given is wanted or given == wanted or UNKNOWN in (given, wanted):
         return True
     match given, wanted:
         case Basic(), Basic():
-            return UNKNOWN in (given, wanted) or (given == INT and wanted == FLOAT)
+            return given == INT and wanted == FLOAT
         case Enum(members), Enum(others):
             return set(members) <= set(others)
         case Enum(), Basic():
-            return wanted in (STRING, UNKNOWN)
+            return wanted == STRING
         case SetOf(member), SetOf(other):
             return fits(member, other)
         case MapOf(value), MapOf(other):
             return fits(value, other)
         case RecordOf(), RecordOf():
             return _record_fits(given, wanted)
-    return UNKNOWN in (given, wanted)
+        case _:
+            return False
 
 
 def _record_fits(given: RecordOf, wanted: RecordOf) -> bool:

@@ -31,11 +31,12 @@ class Reading(NamedTuple):
 
 @dataclass(slots=True)
 class Roots:
-    """The schema as the checker asks it. `_actions` is its memory, the one field that changes."""
+    """The schema as the checker asks it. `_read` and `_actions` are its memory: the fields that change."""
 
     schema: Schema
     fixed: dict[str, dict[str, Attribute]] = field(init=False)
     resources: dict[str, dict[str, Attribute]] = field(init=False)
+    _read: dict[tuple[str, frozenset[str] | None], Reading | None] = field(init=False, default_factory=dict)
     _actions: dict[tuple[str, ...] | None, dict[str, Reading]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,7 +57,10 @@ class Roots:
         if found is not None:
             return Reading(found.type, found.optional)
         if root == "resource":
-            return self._resource(name, known.types)
+            key = (name, known.types)
+            if key not in self._read:
+                self._read[key] = self._resource(name, known.types)
+            return self._read[key]
         if root == "action":
             return self._action(known.actions).get(name)
         return None

@@ -45,7 +45,7 @@ def call(node: syntax.Call, arguments: tuple[Term, ...], scope: Scope) -> Term:
             _wrong_type(function, at, written, argument, scope)
             right = False
     if not right:
-        return Const("", span=node.span, type=UNKNOWN)
+        return scope.nothing(node.span)
     right = _sets_of_enums(node, arguments, scope)
     if function.result == IP and isinstance(arguments[0], Const):
         return Const(function.prepare[0](arguments[0].value), span=node.span, type=IP)

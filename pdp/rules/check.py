@@ -76,9 +76,10 @@ def check_module(module: syntax.Module, environment: Environment) -> CheckedModu
     """The rules, asserts and tests of `module`, and what is wrong in it."""
     if not environment.bodies:
         definitions.prepare(environment, infer)
-    here = environment.interfaces.get(module.name)
-    if here is None:
-        here = interface(module)
+    here = environment.interfaces[module.name]
+    if here.span.path != module.span.path:
+        # A second file for one module, which was told.
+        return CheckedModule(module.name, (), (), (), (), environment.schema, {})
     found = [*here.diagnostics]
     _check_uses(here, environment, found)
     for name in here.definitions:
@@ -90,11 +91,11 @@ def check_module(module: syntax.Module, environment: Environment) -> CheckedModu
         scope = Scope(environment, here, wrong.append)
         if isinstance(declaration, syntax.Rule):
             rule = _rule(declaration, scope)
-            if not wrong:
+            if not wrong and not scope.broken and here.rules[declaration.name.text] == declaration.name.span:
                 rules.append(rule)
         elif isinstance(declaration, syntax.Assert):
             one = _assert(declaration, scope)
-            if not wrong:
+            if not wrong and not scope.broken:
                 asserts.append(one)
         found += wrong
     tests = cases(module, here, environment, found.append)

@@ -18,7 +18,7 @@ from pdp.rules.calls import wrong_count
 from pdp.rules.environment import Environment
 from pdp.rules.interface import ROOTS, Interface
 from pdp.rules.operators import literal_member, named
-from pdp.rules.scope import Scope, TooLarge, nothing
+from pdp.rules.scope import Scope, TooLarge
 from pdp.rules.terms import Const, Term, Variable
 from pdp.schema.functions import FUNCTIONS
 from pdp.schema.types import UNKNOWN, Type
@@ -64,8 +64,7 @@ def find(node: syntax.Name, scope: Scope) -> Use | None:
     use = interface.uses.get(alias)
     if use is None:
         message = f"`{alias}` is no module that this one uses"
-        known = [n for n, i in scope.environment.interfaces.items() if n.rpartition(".")[2] == alias]
-        hint = suggest(alias, interface.uses) or (f"write `use {known[0]}`" if known else "")
+        hint = suggest(alias, interface.uses) or _offer(alias, scope)
         scope.tell("PDP201", node.span, message, hint)
         return None
     other = scope.environment.interfaces.get(use.module.text)
@@ -86,7 +85,15 @@ def _unknown(node: syntax.Name, scope: Scope) -> None:
         scope.tell("PDP214", node.span, f"`{name}` is a function", f"call it: `{name}(…)`")
     else:
         known = [*scope.names, *interface.definitions, *ROOTS, *interface.uses]
-        scope.tell("PDP201", node.span, f"there is nothing called `{name}` here", suggest(name, known))
+        hint = suggest(name, known) or _offer(name, scope)
+        scope.tell("PDP201", node.span, f"there is nothing called `{name}` here", hint)
+
+
+def _offer(alias: str, scope: Scope) -> str:
+    """The `use` that would make `alias` a module."""
+    modules = scope.environment.interfaces
+    found = next((module for module in modules if module.rpartition(".")[2] == alias), None)
+    return f"write `use {found}`" if found is not None else ""
 
 
 def let(use: Use, node: syntax.Name, scope: Scope, infer: Infer, absent: bool) -> Term:
@@ -97,7 +104,7 @@ def let(use: Use, node: syntax.Name, scope: Scope, infer: Infer, absent: bool) -
         return scope.wrong("PDP214", node.span, f"`{node.text}` takes arguments", hint)
     body = of(scope.environment, use)
     if not body.right:
-        return nothing(node.span)
+        return scope.nothing(node.span)
     if body.term is not None:
         scope.grow(body.size, body.depth)
         return body.term
@@ -125,7 +132,7 @@ def apply(
         right = _argument(use, parameter, type, written, argument, scope) and right
         names[parameter.name.text] = _as(argument, type)
     if not right:
-        return nothing(node.span)
+        return scope.nothing(node.span)
     if body.plain and all(isinstance(argument, Const) for argument in arguments):
         # Shared by all who write the same arguments, so the constants stand where the parameters do.
         for parameter in definition.parameters:

@@ -40,10 +40,10 @@ def merge(
     """The environment of `interfaces`, and what is wrong between modules: circles, and types at odds."""
     found: list[Diagnostic] = []
     known: dict[str, Interface] = {}
-    for each in sorted(interfaces, key=lambda interface: interface.module):
+    for each in sorted(interfaces, key=lambda interface: (interface.module, interface.span.path)):
         if each.module in known:
-            span = Span(next(iter(each.rules.values()), Span("", 0, 0)).path, 0, 0)
-            found.append(Diagnostic("PDP213", span, f"there is another file for the module `{each.module}`"))
+            message = f"`{known[each.module].span.path}` is the module `{each.module}` too"
+            found.append(Diagnostic("PDP213", Span(each.span.path, 0, 0), message))
         known.setdefault(each.module, each)
     graph = {
         name: [use.module.text for use in each.uses.values() if use.module.text in known]

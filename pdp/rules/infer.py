@@ -7,7 +7,7 @@ Knows one expression at a time, and nothing of rules, heads or tests.
 from __future__ import annotations
 
 from math import isfinite
-from typing import assert_never
+from typing import Literal, assert_never, cast
 
 from pdp.access.values import INT_MAX
 from pdp.language import syntax
@@ -17,7 +17,7 @@ from pdp.rules.agree import MEMBERS, join
 from pdp.rules.calls import call
 from pdp.rules.known import Known, when
 from pdp.rules.operators import named
-from pdp.rules.scope import Scope, TooLarge, nothing
+from pdp.rules.scope import Scope, TooLarge
 from pdp.rules.terms import (
     And,
     Arithmetic,
@@ -149,7 +149,7 @@ def _name(node: syntax.Name, scope: Scope, absent: bool) -> Term:
         return root
     use = definitions.find(node, scope)
     if use is None:
-        return nothing(node.span)
+        return scope.nothing(node.span)
     return definitions.let(use, node, scope, infer, absent)
 
 
@@ -177,7 +177,7 @@ def _call(node: syntax.Call, scope: Scope, absent: bool) -> Term:
         use = definitions.find(node.function, scope)
         arguments = tuple(infer(argument, scope) for argument in node.arguments)
         if use is None:
-            return nothing(node.span)
+            return scope.nothing(node.span)
         return definitions.apply(use, node, arguments, scope, infer, absent)
     return call(node, tuple(infer(argument, scope) for argument in node.arguments), scope)
 
@@ -188,7 +188,7 @@ def _has(node: syntax.Has, scope: Scope) -> Term:
         return places.has_task(node)
     term = infer(operand, scope, absent=True)
     if not places.optional(operand, term, scope, "has"):
-        return nothing(node.span)
+        return scope.nothing(node.span)
     return Has(term, span=node.span, type=BOOL)
 
 
@@ -218,11 +218,9 @@ def _binary(node: syntax.Binary, scope: Scope) -> Term:
         case "like":
             name = syntax.Name("like", span=span)
             return call(syntax.Call(name, (node.left, node.right), span=span), (left, right), scope)
-        case "+" | "-" | "*":
+        case _:
             type = operators.arithmetic(node, left.type, right.type, scope)
-            return Arithmetic(operator, left, right, span=span, type=type)
-        case _:  # pragma: no cover - the grammar has no other
-            return nothing(span)
+            return Arithmetic(cast(Literal["+", "-", "*"], operator), left, right, span=span, type=type)
 
 
 def _chain(node: syntax.Binary, scope: Scope) -> Term:
@@ -256,7 +254,7 @@ def _default(node: syntax.Binary, scope: Scope) -> Term:
     operand = infer(node.left, scope, absent=True)
     fallback = infer(node.right, scope)
     if not places.optional(node.left, operand, scope, "??"):
-        return nothing(node.span)
+        return scope.nothing(node.span)
     type = join(operand.type, fallback.type)
     if type is None:
         message = f"`??` gives {named(operand.type)} or {named(fallback.type)}: it must be one type"

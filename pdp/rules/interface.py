@@ -38,6 +38,7 @@ class Interface:
     """
 
     module: str
+    span: Span
     uses: dict[str, syntax.Use]
     entries: tuple[Entry, ...]
     definitions: dict[str, syntax.Let | syntax.Def]
@@ -96,7 +97,7 @@ def interface(module: syntax.Module) -> Interface:
             Diagnostic("PDP205", definitions[circle[0]].name.span, f"a definition may not use itself: {way}")
         )
     return Interface(
-        module.name, uses, tuple(entries), {name: definitions[name] for name in order}, parameters,
+        module.name, module.span, uses, tuple(entries), {name: definitions[name] for name in order}, parameters,
         frozenset(name for circle in circles for name in circle), rules, frozenset(obligations), fixtures,
         tuple(found),
     )  # fmt: skip
@@ -105,15 +106,9 @@ def interface(module: syntax.Module) -> Interface:
 def _free(name: syntax.Name, taken: Collection[str], report: Callable[[Diagnostic], None]) -> bool:
     """Whether `name` can be given to a value of this module."""
     if name.text in ROOTS:
-        report(
-            Diagnostic(
-                "PDP207", name.span, f"`{name.text}` is a part of every request and cannot be redefined"
-            )
-        )
+        report(Diagnostic("PDP207", name.span, f"`{name.text}` is a part of every request"))
     elif name.text in FUNCTIONS:
-        report(
-            Diagnostic("PDP207", name.span, f"`{name.text}` is a built-in function and cannot be redefined")
-        )
+        report(Diagnostic("PDP207", name.span, f"`{name.text}` is a built-in function"))
     elif name.text in taken:
         report(Diagnostic("PDP206", name.span, f"`{name.text}` is declared twice"))
     else:

@@ -14,7 +14,7 @@ from pdp.rules.attributes import Reading
 from pdp.rules.interface import ROOTS
 from pdp.rules.known import TASK
 from pdp.rules.operators import named
-from pdp.rules.scope import Scope, nothing
+from pdp.rules.scope import Scope
 from pdp.rules.terms import Has, Item, Member, Root, RootName, Term
 from pdp.schema.types import BOOL, STRING, TIMESTAMP, UNKNOWN, MapOf, RecordOf
 
@@ -131,16 +131,12 @@ def _undeclared(node: syntax.Attribute, record: Root, scope: Scope) -> Term:
     scope.contextual = True
     if not roots.schema.strict and root not in ("credential", "task"):
         return Member(record, name, span=node.span, type=UNKNOWN)
-    if scope.lenient and root in ("resource", "action"):
-        # Nothing is known of the request here, so no declaration at all has it: as wrong as can be.
-        pass
     message = f"no schema declares `{root}.{name}`"
     if root == "resource" and scope.known.types is not None and len(scope.known.types) == 1:
         message = f"the schema of `{next(iter(scope.known.types))}` declares no `{name}`"
     if root in ("credential", "task"):
         message = f"`{root}` has no `{name}`"
-    near = suggest(name, roots.names(root, scope.known))
-    hint = near.replace(f"`{near.split('`')[1]}`", f"`{root}.{near.split('`')[1]}`") if near else ""
+    hint = suggest(f"{root}.{name}", [f"{root}.{known}" for known in roots.names(root, scope.known)])
     return scope.wrong("PDP406", node.span, message, hint)
 
 
@@ -222,6 +218,3 @@ def written(node: syntax.Node) -> str:
             return f'"{value}"'
         case _:
             return "…"
-
-
-__all__ = ["bare_root", "has_task", "is_root", "item", "member", "nothing", "optional", "root", "written"]

@@ -33,7 +33,7 @@ class Scope:
 
     `lenient` is for a let or def by itself: whether what it reads is there depends on who uses it. `inlined`
     counts the definitions around the current expression. `contextual` is set when a term depends on what is
-    known here, `quantified` when it has variables of its own.
+    known here, `quantified` when it has variables of its own, `broken` when it holds a term without meaning.
     """
 
     environment: Environment
@@ -49,6 +49,7 @@ class Scope:
     depth: int = 0
     deepest: int = 0
     taken: set[str] = field(default_factory=set)
+    broken: bool = False
 
     def tell(self, code: str, span: Span, message: str, hint: str = "") -> None:
         self.report(Diagnostic(code, span, message, hint))
@@ -56,7 +57,12 @@ class Scope:
     def wrong(self, code: str, span: Span, message: str, hint: str = "") -> Term:
         """Tell, and give the term that agrees with everything."""
         self.report(Diagnostic(code, span, message, hint))
-        return nothing(span)
+        return self.nothing(span)
+
+    def nothing(self, span: Span) -> Term:
+        """The term that agrees with everything: it stands where an error was told."""
+        self.broken = True
+        return Const("", span=span, type=UNKNOWN)
 
     def grow(self, size: int, depth: int) -> None:
         """Count a term of `size` nodes that is `depth` deep at the current place."""
@@ -68,8 +74,3 @@ class Scope:
             if depth > MAX_DEPTH:
                 raise TooLarge(f"with its lets and defs in place this is more than {MAX_DEPTH} levels deep")
             self.deepest = depth
-
-
-def nothing(span: Span) -> Term:
-    """Stands where an error was told."""
-    return Const("", span=span, type=UNKNOWN)
