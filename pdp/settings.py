@@ -16,7 +16,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -28,6 +36,7 @@ from pydantic_settings import (
 )
 
 from pdp.access.values import parse_ip
+from pdp.answer import duration_text
 from pdp.conform import Unfit, duration
 from pdp.language.suggest import suggest
 
@@ -70,7 +79,7 @@ def _as_duration(value: object) -> object:
     raise ValueError('must be a duration such as "15m"')
 
 
-Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(duration_text)]
 Positive = Annotated[int, Field(ge=1)]
 
 

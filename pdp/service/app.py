@@ -1,0 +1,193 @@
+"""The service as one ASGI application: the hot path before, everything rare behind it in FastAPI.
+
+The only module that knows FastAPI. Opens no socket: `serve` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+from pdp.answer import problem_document, timestamp_text
+from pdp.evidence.refusals import REFUSALS
+from pdp.point import DecisionPoint
+from pdp.service import messages
+from pdp.service.hot import BATCH, DECIDE, Application, Hot, Receive, Scope, Send
+from pdp.service.metrics import CONTENT_TYPE, Metrics
+from pdp.service.reload import Reloader
+from pdp.settings import Settings
+
+log = logging.getLogger("pdp.service")
+
+_PROBLEM = "application/problem+json"
+# How often the sums of the metrics are carried over.
+_FLUSH = 1.0
+
+
+def application(
+    point: DecisionPoint,
+    reloader: Reloader,
+    metrics: Metrics,
+    settings: Settings,
+    *,
+    close: Callable[[], None],
+) -> Application:
+    """The whole service. `close` is called when it has answered its last request."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(reloader.run()), asyncio.create_task(_flushing(metrics))]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(close)
+            metrics.flush()
+
+    rare = FastAPI(
+        title="pdp",
+        version=version("pdp"),
+        description="A policy decision point: may this caller do this, here, now, for this task?",
+        lifespan=lifespan,
+        docs_url="/docs" if settings.server.docs else None,
+        openapi_url="/openapi.json" if settings.server.docs else None,
+        redoc_url=None,
+    )
+
+    @rare.get("/healthz", summary="Whether the process answers", response_model=messages.Health)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @rare.get("/readyz", summary="Which policies decide here", response_model=messages.Ready)
+    async def readyz() -> dict[str, Any]:
+        program, status = point.program, reloader.status
+        return {
+            "ready": True,
+            "policy": program.digest,
+            "rules": len(program.rules),
+            "loaded": timestamp_text(status.loaded),
+            "stale": status.stale,
+            "problems": status.problems,
+        }
+
+    @rare.get("/metrics", summary="What Prometheus reads", response_class=Response)
+    async def exposition() -> Response:
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
+
+    @rare.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        document = problem_document(
+            error.status_code, "http", str(error.detail), "nothing is answered here this way"
+        )
+        return Response(document, error.status_code, error.headers, media_type=_PROBLEM)
+
+    rare.openapi = lambda: _description(rare)  # type: ignore[method-assign]
+    unix = settings.server.uds is not None
+    return Hot(point, metrics, settings.limits, _never_500(rare), unix=unix)
+
+
+async def _flushing(metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(_FLUSH)
+        try:
+            metrics.flush()
+        except Exception:
+            log.exception("the metrics could not be carried over")
+
+
+def _never_500(rare: Application) -> Application:
+    """A defect behind a rare route is logged, and answered as what it is to the client: not available."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sending(message: Any) -> None:
+            nonlocal begun
+            # The framework answers 500 before it raises: that answer is held back.
+            if message["type"] == "http.response.start" and message["status"] == 500:
+                raise _Broken
+            begun = True
+            await send(message)
+
+        try:
+            await rare(scope, receive, sending if scope["type"] == "http" else send)
+        except Exception:
+            if scope["type"] != "http" or begun:
+                raise
+            log.exception("a request could not be answered")
+            document = problem_document(503, "unavailable", "Not available", "ask again later")
+            headers = [(b"content-type", _PROBLEM.encode()), (b"content-length", b"%d" % len(document))]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": document})
+
+    return guarded
+
+
+class _Broken(Exception):
+    """A route answered 500."""
+
+
+_SCHEMA = "#/components/schemas/{model}"
+
+
+def _description(rare: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: what FastAPI knows of its routes, and what it cannot know of the hot path."""
+    if rare.openapi_schema is None:
+        document = get_openapi(
+            title=rare.title, version=rare.version, description=rare.description, routes=rare.routes
+        )
+        models: list[tuple[type[BaseModel], Any]] = [
+            (model, "validation")
+            for model in (
+                messages.DecideRequest,
+                messages.DecideAnswer,
+                messages.BatchRequest,
+                messages.BatchAnswer,
+                messages.Problem,
+            )
+        ]
+        _, definitions = models_json_schema(models, ref_template=_SCHEMA)
+        document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+        document["paths"] = {
+            DECIDE: {"post": _operation("decide", "Decide one request", "DecideRequest", "DecideAnswer")},
+            BATCH: {
+                "post": _operation(
+                    "decideBatch", "Decide many requests, each on its own", "BatchRequest", "BatchAnswer"
+                )
+            },
+            **document["paths"],
+        }
+        rare.openapi_schema = document
+    return rare.openapi_schema
+
+
+def _operation(name: str, summary: str, takes: str, gives: str) -> dict[str, Any]:
+    codes = "\n".join(f"- `{refusal.code}`: {refusal.meaning}" for refusal in REFUSALS.values())
+    problem = {"content": {_PROBLEM: {"schema": _reference("Problem")}}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": f"A deny comes with 200 too. Its code is `no_rule`, `forbidden`, or:\n\n{codes}",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(takes)}}},
+        "responses": {
+            "200": {"description": "Decided", "content": {"application/json": {"schema": _reference(gives)}}},
+            "400": {"description": "The request is not valid; `pointer` names the member", **problem},
+            "413": {"description": "The request is too large", **problem},
+        },
+    }
+
+
+def _reference(model: str) -> dict[str, str]:
+    return {"$ref": _SCHEMA.format(model=model)}

@@ -1,0 +1,171 @@
+"""The messages of the API, for its description alone: requests are read by `access.request`, answers written
+by `pdp.answer`, and neither passes through here. Tests hold the three together.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Duration = Annotated[
+    str | float, Field(description='As in policies, `"1h30m"`, or seconds.', examples=["5m", 300])
+]
+Timestamp = Annotated[
+    str | float, Field(description="RFC 3339, or epoch seconds.", examples=["2026-11-24T10:00:00Z"])
+]
+Names = Annotated[list[str], Field(json_schema_extra={"uniqueItems": False})]
+
+
+class Closed(BaseModel):
+    """No other members."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Open(BaseModel):
+    """And the attributes that the schema of the policies declares; what it does not declare is ignored."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Caller(Open):
+    """Who asks to act, on the word of the enforcement point."""
+
+    id: str = Field("", examples=["spiffe://prod.example/ns/payments/sa/api"])
+    kind: Literal["workload", "human", "agent", "anonymous"]
+    issuer: str | None = None
+    trust_domain: str | None = Field(None, description="Follows from a SPIFFE ID.")
+    groups: Names = []
+    on_behalf_of: str | None = Field(None, description="The subject, when the caller acts for another.")
+    actors: Names = Field([], description="Earlier actors of the delegation chain.")
+    depth: int | None = Field(None, description="Length of the chain; the number of actors unless said.")
+
+
+class Asserted(Closed):
+    """What the enforcement point established about the credential."""
+
+    age: Duration
+    lifetime: Duration
+    binding: Literal["none", "dpop", "mtls", "wimse"] = Field(
+        "none", description="How this very request was proven to come from the credential's holder."
+    )
+    issuer: str | None = None
+    id: str | None = None
+    audiences: Names = []
+    scopes: Names = []
+
+
+class Credential(Closed):
+    """What was presented with the request."""
+
+    asserted: Asserted
+
+
+class Action(Open):
+    """An action with attributes; without any, its name alone will do."""
+
+    name: str = Field(examples=["entry.create"])
+
+
+class Resource(Open):
+    """What is acted on."""
+
+    type: str = Field(examples=["ledger_entry"])
+    id: str = ""
+
+
+class Task(Closed):
+    """A bounded piece of work, on the word of the enforcement point."""
+
+    id: str
+    expires: Timestamp
+    owner: str | None = None
+    purpose: str | None = None
+    actions: Names = []
+    audiences: Names = []
+    started: Timestamp | None = None
+    uses_left: int | None = None
+
+
+class DecideRequest(Closed):
+    """One question. What is left out has the safest value: nobody, with nothing, for no task."""
+
+    audience: str = Field(min_length=1, description="The service that is called.", examples=["ledger"])
+    action: str | Action = Field(examples=["entry.create"])
+    caller: Caller | None = None
+    credential: Credential | None = None
+    resource: Resource | None = None
+    task: str | Task | None = Field(None, description="The id of a known task, or a task asserted whole.")
+    context: dict[str, Any] | None = Field(None, examples=[{"source_ip": "10.1.2.3"}])
+
+
+class Reason(Closed):
+    rule: str
+    because: str
+
+
+class Duty(Closed):
+    name: str
+    rule: str
+    values: dict[str, Any]
+
+
+class Failure(Closed):
+    """A rule that could not be evaluated: a permit that did not apply, or a forbid that did."""
+
+    rule: str
+    kind: Literal["absent", "overflow", "path", "type", "limit"]
+    what: str
+
+
+class DecideAnswer(Closed):
+    """The decision. A deny is an answer like any other, and comes with 200."""
+
+    decision: Literal["allow", "deny"]
+    id: str = Field(description="A UUID of version 7; the decision log has the same.")
+    rules: list[str] = Field(
+        description="The rules that decided, sorted: permits of an allow, forbids of a deny."
+    )
+    code: str | None = Field(description="Why a deny: `no_rule`, `forbidden`, or a refusal code.")
+    reasons: list[Reason]
+    obligations: list[Duty] = Field(description="What the enforcement point must do, or else deny.")
+    advice: list[Duty]
+    failures: list[Failure]
+    policy: str = Field(description="The digest of the policies that decided.")
+    valid_for: int = Field(description="For how many seconds the answer may be kept.")
+
+
+class Problem(Open):
+    """Why a request is none (RFC 9457). `pointer` is the JSON pointer of the member, or empty."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    pointer: str | None = None
+
+
+class BatchRequest(Closed):
+    requests: list[DecideRequest]
+
+
+class BatchAnswer(Closed):
+    """One answer for each request, in their order; a request that is none has its problem in its place."""
+
+    answers: list[DecideAnswer | Problem]
+
+
+class Ready(Closed):
+    """Whether decisions are made here, by which policies, and whether those are the ones on disk."""
+
+    ready: bool
+    policy: str
+    rules: int
+    loaded: str = Field(description="When the deciding policies were loaded.")
+    stale: bool = Field(description="The policies on disk cannot be used; the last good ones decide.")
+    problems: int = Field(description="How many problems the policies on disk have.")
+
+
+class Health(Closed):
+    status: Literal["ok"]

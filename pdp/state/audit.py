@@ -1,0 +1,213 @@
+"""The decision log: every answer as one line of JSON, written off the request's way.
+
+Knows what a replay needs (request, facts, `now`, policy digest, decision) and what a log must not hold. A
+request never waits for it: what does not fit the queue, or cannot be written, is counted as lost and said so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from pdp.answer import Answer, encode_json, facts_record, plain, timestamp_text
+
+log = logging.getLogger("pdp.decision_log")
+
+STDOUT = "stdout"
+# A writer that lags writes this many lines at a time, and looks for a rotated file as often as this.
+_BATCH = 256
+_LOOK = 1.0
+# How often a loss is said, however many there are.
+_SAY = 10.0
+
+
+class DecisionLog:
+    """The log of one process. `record` may be called from the event loop; one thread writes.
+
+    `close` writes what is waiting, for at most `patience` seconds, and counts the rest as lost.
+    """
+
+    def __init__(self, to: str, *, queue: int = 10_000) -> None:
+        """`to` is `stdout` or the path of a file to append to. `OSError` when it cannot be opened."""
+        self._path = None if to == STDOUT else Path(to)
+        self._file = 1 if self._path is None else _open(self._path)
+        self._limit = queue
+        self._waiting: deque[Answer] = deque()
+        self._wake = threading.Event()
+        self._ending = False
+        self._deadline = 0.0
+        self._written = 0
+        self._overflowed = 0
+        self._failed = 0
+        self._said = 0.0
+        self._told = 0
+        self._looked = 0.0
+        self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
+        self._thread.start()
+
+    def record(self, answer: Answer) -> None:
+        """Have an answer written, soon; or count it as lost."""
+        if len(self._waiting) >= self._limit or self._ending:
+            self._overflowed += 1
+            return
+        self._waiting.append(answer)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def counts(self) -> tuple[int, int]:
+        """How many lines were written and lost so far."""
+        return self._written, self._overflowed + self._failed
+
+    def close(self, patience: float = 5.0) -> None:
+        """Write what is waiting and stop. Safe to call twice."""
+        self._deadline = time.monotonic() + patience
+        self._ending = True
+        self._wake.set()
+        self._thread.join(patience + 1.0)
+        # A write that blocks (a full pipe) must not keep the process from ending.
+        self._overflowed += len(self._waiting)
+        self._waiting.clear()
+        self._tell(now=True)
+        if self._path is not None and not self._thread.is_alive() and self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(0.5)
+            self._wake.clear()
+            while self._waiting:
+                if self._ending and time.monotonic() > self._deadline:
+                    return
+                batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                self._write(batch)
+            self._tell()
+            if self._ending:
+                return
+
+    def _write(self, batch: list[Answer]) -> None:
+        lines = []
+        for answer in batch:
+            try:
+                lines.append(line(answer))
+            except Exception:
+                log.exception("a decision could not be written down")
+                self._failed += 1
+        done = 0
+        try:
+            self._follow()
+            # Whole lines in one write: appends of several workers to one file do not mix.
+            data = memoryview(b"".join(lines))
+            while done < len(data):
+                done += os.write(self._file, data[done:])
+            self._written += len(lines)
+        except OSError as error:
+            # Lines that went out whole are written; the one that was cut and all after it are lost.
+            whole = bytes(data[:done]).count(b"\n") if done else 0
+            self._written += whole
+            self._failed += len(lines) - whole
+            self._tell(str(error.strerror))
+
+    def _follow(self) -> None:
+        """Reopens the file when it was moved away (rotated)."""
+        if self._path is None or time.monotonic() - self._looked < _LOOK:
+            return
+        self._looked = time.monotonic()
+        try:
+            there, here = os.stat(self._path), os.fstat(self._file)
+            if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+                return
+        except FileNotFoundError:
+            pass
+        fresh = _open(self._path)
+        os.close(self._file)
+        self._file = fresh
+
+    def _tell(self, why: str = "", *, now: bool = False) -> None:
+        """Says in the log that lines were lost; at most once in a while."""
+        lost = self._overflowed + self._failed
+        if lost > self._told and (now or time.monotonic() - self._said > _SAY):
+            log.error("%d decisions are missing from the decision log%s", lost, why and f": {why}")
+            self._told, self._said = lost, time.monotonic()
+
+
+def _open(path: Path) -> int:
+    # Readable by its owner alone: who asked for what is nobody else's business.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def line(answer: Answer) -> bytes:
+    """One line of the log, with its end."""
+    return encode_json(record(answer)) + b"\n"
+
+
+def record(answer: Answer) -> dict[str, Any]:
+    """What a line holds. `facts` is null when the request was refused before they were gathered."""
+    decision = answer.decision
+    return {
+        "id": answer.id,
+        "now": timestamp_text(answer.now),
+        "peer": answer.peer,
+        "policy": decision.policy,
+        "request": request_record(answer),
+        "facts": None if answer.facts is None else facts_record(answer.facts),
+        "decision": {
+            "decision": decision.decision,
+            "code": decision.code,
+            "rules": decision.rules,
+            "reasons": decision.reasons,
+            "obligations": [_duty(duty) for duty in decision.obligations],
+            "advice": [_duty(duty) for duty in decision.advice],
+            "failures": decision.failures,
+        },
+    }
+
+
+def _duty(duty: Any) -> dict[str, Any]:
+    return {"name": duty.name, "rule": duty.rule, "values": plain(duty.values)}
+
+
+def request_record(answer: Answer) -> dict[str, Any]:
+    """The request without what no schema declares: nothing read it, and it may be anything, also a secret.
+
+    Of a request that was refused unread, only what names things is kept.
+    """
+    request, facts = answer.request, answer.facts
+    if facts is None:
+        caller = request.caller or {}
+        return {
+            "caller": {name: caller[name] for name in ("id", "kind") if isinstance(caller.get(name), str)},
+            "audience": request.audience,
+            "action": request.action,
+            "resource": {"type": request.resource_type, "id": request.resource_id},
+            "task": request.task if isinstance(request.task, str) else None,
+        }
+    return {
+        "caller": None if request.caller is None else _declared(request.caller, facts.caller),
+        "credential": request.credential,
+        "audience": request.audience,
+        "action": {"name": request.action, **_declared(request.action_attributes, facts.action)},
+        "resource": {
+            "type": request.resource_type,
+            "id": request.resource_id,
+            **_declared(request.resource, facts.resource),
+        },
+        "task": request.task,
+        "context": _declared(request.context, facts.context),
+    }
+
+
+def _declared(attributes: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """What the schema declares of a record of the request, within nested records too."""
+    kept = {}
+    for name, value in attributes.items():
+        if name in facts:
+            fact = facts[name]
+            nested = isinstance(value, dict) and isinstance(fact, dict)
+            kept[name] = _declared(value, fact) if nested else value
+    return kept
