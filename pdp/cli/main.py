@@ -18,7 +18,7 @@ from typer.main import get_command
 # In the order in which a newcomer needs them.
 COMMANDS = {
     "check": ("pdp.cli.check", "check"),
-    "test": ("pdp.cli.test", "test"),
+    "test": ("pdp.cli.test", "run_tests"),
     "fmt": ("pdp.cli.fmt", "fmt"),
     "decide": ("pdp.cli.decide", "decide"),
     "explain": ("pdp.cli.explain", "explain"),

@@ -1,6 +1,6 @@
 """Asserts against test requests: every assert is tried on the request of every test.
 
-Knows nothing of the requests that no test makes: to decide an assert for all requests is another command's work.
+Knows nothing of the requests that no test makes: to decide an assert for all of them is another command's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`unmet` are the asserts whose condition no test's request meets: they held only because nobody asked."""
+    """`unmet`: asserts whose condition no test's request meets. They held because nobody asked."""
 
     counterexamples: tuple[Counterexample, ...]
     unmet: tuple[Assert, ...]

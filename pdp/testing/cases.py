@@ -1,7 +1,7 @@
-"""The tests of a policy folder, as trials: those written in policies, and those of its `*.cases.json` files.
+"""The tests of a policy folder, as trials: those written in policies, and those of `*.cases.json` files.
 
-Knows how a JSON case is written (LANGUAGE.md section 7), and not how a request is decided. A file or case that
-is not what it should be gives a trial with a `defect`, so that it is counted and shown where the others are.
+Knows how a JSON case is written (LANGUAGE.md section 7), and not how a request is decided. A file or case
+that is not one gives a trial with a `defect`, so that it is counted and shown where the others are.
 """
 
 from __future__ import annotations
@@ -68,13 +68,17 @@ def written(cases: Iterable[Case]) -> tuple[Trial, ...]:
             case.module,
             case.label,
             case.span,
-            Expected(
-                case.expect.decision, case.expect.rules, case.expect.code, case.expect.requires or None
-            ),
+            Expected(case.expect.decision, case.expect.rules, case.expect.code, case.expect.requires or None),
             case,
         )
         for case in cases
     )
+
+
+def selected(trials: Iterable[Trial], words: str) -> tuple[Trial, ...]:
+    """The trials whose module or label holds `words`, upper and lower case alike."""
+    wanted = words.lower()
+    return tuple(trial for trial in trials if wanted in f"{trial.module}: {trial.label}".lower())
 
 
 def read_cases(root: str | os.PathLike[str]) -> tuple[tuple[Trial, ...], dict[str, Source]]:

@@ -1,8 +1,8 @@
-"""Which rules the tests exercise, both ways: some test lets a rule apply, and some test leaves it not applying.
+"""Which rules the tests exercise, both ways: one test lets the rule apply, and one leaves it not applying.
 
-A rule is left not applying only by a request that is for one of its audiences and one of its actions: that a
-rule about ledgers says nothing of a warehouse shows nothing. (A rule that asks for nothing else is left by any
-request.) Knows nothing of decisions: a permit applies here even where a forbid decides.
+A rule is left not applying only by a request that is for one of its audiences and one of its actions: that
+a rule about ledgers says nothing of a warehouse shows nothing. (A rule that asks for nothing else is left by
+any request.) Knows nothing of decisions: a permit applies here even where a forbid decides.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pdp.access.facts import Facts
-from pdp.rules.interpret import applies, matches
+from pdp.rules.interpret import consider, matches
 from pdp.rules.rules import Head, Rule
 
 
@@ -42,8 +42,8 @@ def coverage(rules: Sequence[Rule], asked: Iterable[Facts]) -> Coverage:
             if rule.identity in applied and rule.identity in spared:
                 continue
             if matches(Head(actions=rule.head.actions), facts):
-                (applied if applies(rule, facts) else spared).add(rule.identity)
-        spared.update(rule.identity for rule in plain if not applies(rule, facts))
+                (applied if consider(rule, facts).applies else spared).add(rule.identity)
+        spared.update(rule.identity for rule in plain if not consider(rule, facts).applies)
         plain = [rule for rule in plain if rule.identity not in spared]
     return Coverage(
         len(rules),

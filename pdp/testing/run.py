@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal
+from typing import Literal, assert_never
 
-from pdp.access.decision import Decision
+from pdp.access.decision import FORBIDDEN, NO_RULE, Decision
 from pdp.access.facts import Facts
 from pdp.access.request import Request, RequestError
 from pdp.decide import decide
-from pdp.gather import asserted, stated
+from pdp.evidence.refusals import EvidenceError
+from pdp.gather import stated
+from pdp.point import OPERATOR, DecisionPoint, check_expiry, denial
 from pdp.program.program import Program
 from pdp.rules.rules import Case
+from pdp.settings import Settings
 from pdp.testing.cases import Asked, Expected, Trial
 
 Status = Literal["passed", "failed", "error"]
@@ -24,9 +27,9 @@ Status = Literal["passed", "failed", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a trial. `problems` are sentences: an expectation that did not hold, or why it could not run.
+    """What came of a trial. `problems` are sentences: what was expected in vain, or why it could not run.
 
-    `facts` and `decision` are None where there was no request to decide.
+    `decision` is None where there was no request to decide, `facts` also where no rule was asked.
     """
 
     trial: Trial
@@ -37,35 +40,48 @@ class Result:
     seconds: float
 
 
-def run(program: Program, trials: Iterable[Trial]) -> Iterator[Result]:
-    """Each trial's result, as soon as it is there."""
+def run(program: Program, settings: Settings, trials: Iterable[Trial]) -> Iterator[Result]:
+    """Each trial's result, as soon as it is there. `settings` are those that the policies are served with."""
+    point = DecisionPoint(program, settings)
     for trial in trials:
-        began = perf_counter()
-        yield _run(program, trial, began)
+        yield _run(point, settings, trial)
 
 
-def _run(program: Program, trial: Trial, began: float) -> Result:
+def ask(program: Program, settings: Settings, trial: Trial) -> tuple[Facts | None, Decision]:
+    """What is decided on a trial, and its facts. Raises `RequestError` where it states what cannot be."""
+    return _ask(DecisionPoint(program, settings), settings, trial)
+
+
+def _run(point: DecisionPoint, settings: Settings, trial: Trial) -> Result:
+    began = perf_counter()
     try:
-        asked = question(program, trial)
+        facts, decision = _ask(point, settings, trial)
     except RequestError as error:
-        where = f"{error.pointer}: " if error.pointer else ""
+        where = f"{error.pointer} " if error.pointer else ""
         return Result(trial, "error", (f"{where}{error.detail}",), None, None, perf_counter() - began)
-    request, facts = asked
-    decision = decide(program, request, facts)
     problems = tuple(_problems(trial.expected, decision))
     status: Status = "failed" if problems else "passed"
-    return Result(trial, status, problems, facts, decision, perf_counter() - began)
+    # Of a request that was refused no rule was asked: it shows nothing about rules and asserts.
+    asked = facts if decision.code in (None, NO_RULE, FORBIDDEN) else None
+    return Result(trial, status, problems, asked, decision, perf_counter() - began)
 
 
-def question(program: Program, trial: Trial) -> tuple[Request, Facts]:
-    """The request of a trial and its facts. Raises `RequestError` where it states what cannot be."""
+def _ask(point: DecisionPoint, settings: Settings, trial: Trial) -> tuple[Facts | None, Decision]:
     match trial.question:
         case Case() as case:
-            return _request(case), stated(program, case)
+            facts = stated(point.program, case, standing_after=settings.standing.after)
+            try:
+                check_expiry(facts)
+            except EvidenceError as refused:
+                return facts, denial(refused.code, point.program.digest)
+            return facts, decide(point.program, _request(case), facts)
         case Asked(request, now):
-            return request, asserted(program, request, now=now)
+            answer = point.evaluate(request, OPERATOR, now=now)
+            return answer.facts, answer.decision
         case None:
             raise RequestError("", trial.defect)
+        case _:
+            assert_never(trial.question)
 
 
 def _request(case: Case) -> Request:
