@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 
 from pdp.access.patterns import caller_pattern, glob
 from pdp.language.diagnostic import Diagnostic
-from pdp.language.source import Span
 from pdp.rules.fold import Known, fold, learn, never_false, never_true
 from pdp.rules.rules import Condition, Head, PolicySet, Rule
 from pdp.rules.terms import Compare, Const, In, Member, Root, Term, parts
@@ -98,34 +97,15 @@ def _sunset(rule: Rule, today: datetime) -> Iterator[Diagnostic]:
 
 
 def _never_applies(rule: Rule, reads: _Reads) -> Diagnostic | None:
-    if (problem := _never_matches(rule)) is not None:
-        return problem
     known = _known_from(rule.head, reads)
     for at, condition in enumerate(rule.conditions, start=1):
         if _never_holds(condition, known) if rule.effect == "permit" else _is_settled(condition, known):
             outcome = "this `unless` is always true" if condition.negated else "this `when` is never true"
-            return _never(rule, condition.span, outcome)
+            message = f"{rule.effect} `{_name(rule)}` can never apply: {outcome}"
+            return Diagnostic("PDP404", condition.span, message)
         if at < len(rule.conditions):
             known = learn(condition.term, not condition.negated, known)
     return None
-
-
-def _never_matches(rule: Rule) -> Diagnostic | None:
-    head, dates = rule.head, rule.annotations
-    if head.kind == "anonymous":
-        # An anonymous caller has the id "" and no groups.
-        if head.groups is not None:
-            return _never(rule, rule.spans["caller"], "an anonymous caller is in no group")
-        if head.callers is not None and not any(caller_pattern(pattern)("") for pattern in head.callers):
-            return _never(rule, rule.spans["caller"], "an anonymous caller has no id")
-    permit = rule.effect == "permit"
-    if permit and dates.since is not None and dates.sunset is not None and dates.since >= dates.sunset:
-        return _never(rule, rule.spans["name"], "its `@since` is not before its `@sunset`")
-    return None
-
-
-def _never(rule: Rule, span: Span, why: str) -> Diagnostic:
-    return Diagnostic("PDP404", span, f"{rule.effect} `{_name(rule)}` can never apply: {why}")
 
 
 def _never_holds(condition: Condition, known: Known) -> bool:
