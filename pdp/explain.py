@@ -18,7 +18,7 @@ from pdp.access.values import Failed, Ip, in_order
 from pdp.language.source import Source, Span
 from pdp.rules.interpret import NOT_REACHED, Trace, consider, matches, trace
 from pdp.rules.rules import Condition, Duty, Effect, Head, PolicySet, Rule
-from pdp.rules.terms import Const, Has, Member, Quantify, Root
+from pdp.rules.terms import Compare, Const, Has, In, Member, Not, Quantify, Root, Term, parts
 
 State = Literal["holds", "lacks", "fails", "not reached"]
 Verdict = Literal["applies", "does not apply", "fails"]
@@ -257,8 +257,12 @@ def _steps(traced: Trace, sources: Mapping[str, Source]) -> tuple[Step, ...]:
     if isinstance(term, Const) or (isinstance(term, Root) and term.name not in ("audience", "now")):
         return ()
     # `a.b.c` is told by its value; that `a.b` is a record on the way there goes without saying.
-    leaf = isinstance(term, Member | Has) or traced.outcome is NOT_REACHED
+    leaf = _is_leaf(term) or traced.outcome is NOT_REACHED
     return (Step(_line(sources, term.span), _outcome(traced), () if leaf else _inside(traced, sources)),)
+
+
+def _is_leaf(term: Term) -> bool:
+    return isinstance(term, Member | Has) or (isinstance(term, Not) and _is_leaf(term.operand))
 
 
 def _members(term: Quantify, traced: Trace, sources: Mapping[str, Source]) -> tuple[Step, ...]:
@@ -287,7 +291,24 @@ def _outcome(traced: Trace) -> str:
         return "not reached"
     if isinstance(outcome, Failed):
         return f"fails: {outcome.kind} {outcome.what}"
-    return shown(outcome)
+    return shown(outcome) + _compared(traced)
+
+
+def _compared(traced: Trace) -> str:
+    """Both sides of a comparison, where its text does not show one: a `let` or parameter stands for it."""
+    term = traced.term
+    if not isinstance(term, Compare | In):
+        return ""
+    sides = parts(term)
+    if not any(isinstance(side, Const) and not _within(side.span, term.span) for side in sides):
+        return ""
+    values = {id(child.term): child.outcome for child in traced.children}
+    left, right = (shown(values[id(side)]) for side in sides)
+    return f" ({left} {term.operator if isinstance(term, Compare) else 'in'} {right})"
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return inner.path == outer.path and outer.start <= inner.start and inner.end <= outer.end
 
 
 def _line(sources: Mapping[str, Source], span: Span) -> Line:

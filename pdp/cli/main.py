@@ -57,7 +57,7 @@ class _Commands(MutableMapping[str, Any]):
 def _command(name: str, declared: Any) -> Any:
     """A command from what its file declares: a function, or a typer app for a command with commands below."""
     if not isinstance(declared, typer.Typer):
-        holder = _app()
+        holder = _app(add_completion=False)
         holder.command(name)(declared)
         declared = holder
     command = get_command(declared)

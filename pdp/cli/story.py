@@ -69,9 +69,13 @@ def _text(explanation: Explanation, paint: Paint) -> Iterator[str]:
         yield from _told(told, told.effect, paint)
     for told in explanation.asked:
         yield from _told(told, told.effect, paint)
-    if explanation.nearest is not None:
-        yield from _told(explanation.nearest, "nearest permit", paint)
-        yield _lacked(explanation.nearest, paint)
+    nearest = explanation.nearest
+    if nearest is not None and nearest.verdict == "applies":
+        yield ""
+        yield f"permit {paint(nearest.rule, 'strong')} {_place(nearest, paint)} applies, but a forbid decided"
+    elif nearest is not None:
+        yield from _told(nearest, "nearest permit", paint)
+        yield _lacked(nearest, paint)
     elif not allowed:
         yield ""
         yield "there is no permit at all"
@@ -95,8 +99,6 @@ def _failure(kind: str, what: str) -> str:
 
 def _lacked(nearest: Told, paint: Paint) -> str:
     lacks = nearest.lacks
-    if not lacks:
-        return f"{paint('it lacked nothing:', 'doubt')} a forbid decided"
     lines = [f"{_cut(clause.at.text)} ({clause.at.path}:{clause.at.line})" for clause in lacks]
     if len(lines) == 1:
         return f"{paint('it lacked:', 'doubt')} {lines[0]}"
@@ -105,8 +107,7 @@ def _lacked(nearest: Told, paint: Paint) -> str:
 
 def _told(told: Told, title: str, paint: Paint) -> Iterator[str]:
     yield ""
-    place = paint(f"({told.at.path}:{told.at.line})", "place")
-    yield f"{title} {paint(told.rule, 'strong')} {place} {told.verdict}"
+    yield f"{title} {paint(told.rule, 'strong')} {_place(told, paint)} {told.verdict}"
     if told.because:
         yield f"  because {json.dumps(told.because, ensure_ascii=False)}"
     rows = [row for clause in told.clauses for row in _rows(clause, told.at.path)]
@@ -116,6 +117,10 @@ def _told(told: Told, title: str, paint: Paint) -> Iterator[str]:
         front = f"  {paint(row.gutter.rjust(gutter), 'faint')}  {paint(row.mark, row.style)} {row.text}"
         pad = " " * (width - len(row.mark) - len(row.text))
         yield f"{front}{pad}   {paint(row.value, row.style)}" if row.value else front
+
+
+def _place(told: Told, paint: Paint) -> str:
+    return paint(f"({told.at.path}:{told.at.line})", "place")
 
 
 def _rows(clause: Clause, path: str) -> Iterator[_Row]:

@@ -69,8 +69,8 @@ def run_tests(
     - `pdp test policies -k ledger --watch` — some tests, again and again
     - `pdp test policies --junit results.xml --coverage` — for continuous integration
 
-    Exit codes: 0 all passed, 1 a test or assert failed (with `--coverage`: or a rule is not exercised), or the
-    policies have errors, 2 the policies or settings cannot be read.
+    Exit codes: 0 all passed, 1 a test or assert failed (with `--coverage`: or a rule is not exercised), or
+    the policies have errors, 2 the policies or settings cannot be read.
     """
     place = locate(path, config)
     if watch:
