@@ -1,0 +1,36 @@
+"""How deep a tree is nested, told without recursion, so that everything after the parser may recurse."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from pdp.language.diagnostic import Diagnostic
+from pdp.language.syntax import Node
+
+MAX_DEPTH = 64
+
+
+def too_deep(declaration: Node) -> Diagnostic | None:
+    """The finding when expressions or types in `declaration` nest deeper than the limit, at the first such place."""
+    # A declaration and its clauses are two levels that nobody would call nesting.
+    stack: list[tuple[Any, int]] = [(declaration, -2)]
+    while stack:
+        node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            message = f"this nests deeper than {MAX_DEPTH} levels"
+            hint = "name parts of it with `let` or `def`, or use several `when`"
+            return Diagnostic("PDP108", node.span, message, hint)
+        for name in _children(type(node)):
+            child = getattr(node, name)
+            if isinstance(child, Node):
+                stack.append((child, depth + 1))
+            elif type(child) is tuple:
+                stack.extend((each, depth + 1) for each in reversed(child) if isinstance(each, Node))
+    return None
+
+
+@cache
+def _children(node: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(node) if field.name != "span")
