@@ -20,7 +20,6 @@ from pdp.access.values import Ip, in_order
 
 _MILLISECOND = timedelta(milliseconds=1)
 _ZERO = timedelta(0)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How many combinations of rules an encoder remembers; there are few in practice and many in principle.
 _REMEMBERED = 4_096
 
@@ -170,7 +169,7 @@ def problem_document(status: int, kind: str, title: str, detail: str, **members:
 def identities() -> Callable[[datetime], str]:
     """A source of UUIDs of version 7 (RFC 9562 section 5.7): a time in milliseconds, then 74 random bits.
 
-    One source per process: the pool of random bytes it draws from must not be shared by a fork.
+    One source per process: the pool of random digits it draws from must not be shared by a fork.
     """
     pool = ""
     at = 0
@@ -181,11 +180,11 @@ def identities() -> Callable[[datetime], str]:
             pool, at = os.urandom(4_000).hex(), 0
         random = pool[at : at + 20]
         at += 20
-        # Integers throughout: a float of seconds would round the milliseconds.
-        since = now - _EPOCH
-        milliseconds = (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-        time = f"{milliseconds:012x}"
-        variant = "89ab"[int(random[3], 16) & 3]
-        return f"{time[:8]}-{time[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
+        time = "%012x" % int(now.timestamp() * 1_000)
+        return f"{time[:8]}-{time[8:]}-7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:19]}"
 
     return identity
+
+
+# The two bits of the variant are fixed; the other two of that digit are random.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Protocol
 
 from pdp.access.facts import Facts
@@ -132,7 +133,8 @@ def asserted(
     `now` is an aware datetime, the one reading for the whole decision. A task given by its id is looked up in
     `tasks` (members as in a request). Raises `RequestError` for what the schema does not fit.
     """
-    return gather(table_of(source), request, now.astimezone(UTC), standing_after, tasks or {})
+    known = {name: known_task({**task, "id": name}) for name, task in (tasks or {}).items()}
+    return gather(table_of(source), request, now.astimezone(UTC), standing_after, known)
 
 
 def gather(
@@ -140,16 +142,17 @@ def gather(
     request: Request,
     now: datetime,
     standing_after: timedelta,
-    tasks: Mapping[str, Mapping[str, Any]],
+    tasks: Mapping[str, Record],
 ) -> Facts:
-    """`asserted`, with the table at hand and `now` in UTC."""
-    task = request.task
-    if type(task) is str:
-        known = tasks.get(task)
+    """`asserted`, with the table at hand, `now` in UTC, and the tasks as `known_task` made them."""
+    task_facts = NO_TASK
+    if isinstance(request.task, str):
+        known = tasks.get(request.task)
         if known is None:
             raise RequestError("/task", "no task with this id is known")
-        task = {**known, "id": request.task}
-    task_facts = NO_TASK if task is None else _task(task, now)  # type: ignore[arg-type]
+        task_facts = _at(known, now)
+    elif request.task is not None:
+        task_facts = _at(known_task(request.task), now)
     credential = NO_CREDENTIAL
     if request.credential is not None:
         credential = {
@@ -199,7 +202,7 @@ def stated(source: Schema | HasSchema, case: Case, *, standing_after: timedelta 
                 raise RequestError("/task/expires_in", "ends after the calendar does") from None
         for name in sorted(task.keys() - (_TASK.keys() - {"active"})):
             raise RequestError(f"/task/{name}", "cannot be stated of a task")
-        task = _task({"id": "", **task}, now)
+        task = _at(known_task({"id": "", **task}), now)
     credential = NO_CREDENTIAL
     if case.credential is not None:
         for name in sorted(case.credential.keys() - _STATED):
@@ -268,11 +271,7 @@ def _caller(table: Table, values: Mapping[str, Any]) -> Record:
     if not name:
         raise RequestError("/caller/id", "is missing" if name is None else "must not be empty")
     if name.startswith("spiffe://"):
-        try:
-            check_spiffe_id(name)
-        except ValueError as error:
-            raise RequestError("/caller/id", str(error)) from None
-        domain = name[9:].partition("/")[0]
+        domain = _trust_domain(name)
         if caller.setdefault("trust_domain", domain) != domain:
             raise RequestError("/caller/trust_domain", "is not the trust domain of the caller's id")
     # The chain is a list where it comes in: an actor that acted twice is two steps of it.
@@ -285,22 +284,36 @@ def _caller(table: Table, values: Mapping[str, Any]) -> Record:
     return caller
 
 
+@lru_cache(maxsize=4_096)
+def _trust_domain(name: str) -> str:
+    try:
+        check_spiffe_id(name)
+    except ValueError as error:
+        raise RequestError("/caller/id", str(error)) from None
+    return name[len("spiffe://") :].partition("/")[0]
+
+
 _NAMED = frozenset(("id", "issuer", "trust_domain", "groups", "on_behalf_of", "actors", "depth"))
 
 
-def _task(values: Mapping[str, Any], now: datetime) -> Record:
-    """What a task's record says, and whether the task is active: begun, not ended, not used up."""
+def known_task(values: Mapping[str, Any]) -> Record:
+    """A task's members, typed, all but whether it is active. Raises `RequestError`."""
     task: Record = {"actions": _NOTHING, "audiences": _NOTHING}
     task.update(_taken(_TASK, values, "/task"))
     for name in ("id", "expires"):
         if name not in task:
             raise RequestError(f"/task/{name}", "is missing")
+    return task
+
+
+def _at(task: Record, now: datetime) -> Record:
+    """The task at a time: active when it has begun, has not ended and is not used up."""
     started = task.get("started")
     uses_left = task.get("uses_left")
-    task["active"] = (
+    active = (
         task["expires"] > now and (started is None or started <= now) and (uses_left is None or uses_left > 0)
     )
-    return task
+    return {**task, "active": active}
 
 
 def _complete(credential: Record, task: Record, now: datetime, standing_after: timedelta, at: str) -> None:

@@ -9,10 +9,9 @@ and the peer they came from.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pdp.access.decision import Decision
 from pdp.access.facts import Facts
@@ -22,9 +21,9 @@ from pdp.answer import Answer, Encoder, identities
 from pdp.decide import decide
 from pdp.evidence import refusals
 from pdp.evidence.refusals import EvidenceError
-from pdp.gather import Table, gather, table_of
+from pdp.gather import Table, gather, known_task, table_of
 from pdp.program.program import Program
-from pdp.settings import EnforcementPoint, Settings, Task
+from pdp.settings import EnforcementPoint, Settings
 
 log = logging.getLogger("pdp.point")
 
@@ -67,7 +66,7 @@ class DecisionPoint:
         )
         self._set_members = settings.limits.set_members
         self._standing_after = settings.standing.after
-        self._tasks = {task.id: _asserted_task(task) for task in settings.task}
+        self._tasks = {task.id: known_task(task.model_dump(exclude_none=True)) for task in settings.task}
         self._points = tuple(
             (tuple(parse_ip(address) for address in point.addresses), point)
             for point in settings.enforcement_point
@@ -192,7 +191,3 @@ def _is(peer: str, addresses: tuple[Ip, ...], point: EnforcementPoint) -> bool:
     except ValueError:
         return False
     return any(address in known for known in addresses)
-
-
-def _asserted_task(task: Task) -> Mapping[str, Any]:
-    return task.model_dump(exclude_none=True)

@@ -103,11 +103,13 @@ def shape(document: Any, limits: Limits = LIMITS, at: str = "") -> Request:
     """The request that a decoded document is. `at` is the pointer of the document within a larger one."""
     if type(document) is not dict:
         raise RequestError(at, "a request is an object")
-    if document.keys() - _REQUEST:
+    if not document.keys() <= _REQUEST:
         unknown = min(document.keys() - _REQUEST)
         raise RequestError(f"{at}/{escape(unknown)}", "a request has no such member")
-    # One for the request itself: what is below starts one level down.
-    check_values(document, at, limits.depth, limits.members)
+    try:
+        _check_values(document, limits.depth, limits.members)
+    except _Wrong as wrong:
+        raise wrong.error(at) from None
 
     audience = document.get("audience")
     if type(audience) is not str:
@@ -144,13 +146,13 @@ def shape(document: Any, limits: Limits = LIMITS, at: str = "") -> Request:
 
     credential = _optional_object(document, "credential", at)
     if credential is not None:
-        _check_credential(credential, f"{at}/credential")
+        _check_credential(credential, at)
 
     task = document.get("task")
     if task is not None and type(task) is not str:
         if type(task) is not dict:
             raise RequestError(f"{at}/task", "must be the id of a task, or an object")
-        if task.keys() - TASK:
+        if not task.keys() <= TASK:
             raise RequestError(f"{at}/task/{escape(min(task.keys() - TASK))}", "a task has no such member")
 
     return Request(
@@ -160,45 +162,43 @@ def shape(document: Any, limits: Limits = LIMITS, at: str = "") -> Request:
     )  # fmt: skip
 
 
-def check_values(value: Any, at: str, depth: int, members: int) -> None:
+class _Wrong(Exception):
+    """A value that no policy value can be; `steps` lead to it, the innermost first."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.steps: list[str | int] = []
+
+    def error(self, at: str) -> RequestError:
+        return RequestError(
+            at + "".join(f"/{escape(str(step))}" for step in reversed(self.steps)), self.detail
+        )
+
+
+def _check_values(value: Any, depth: int, members: int) -> None:
     """Refuses what no policy value can hold, wherever it stands. `depth` levels are left, this one too."""
     if depth < 1:
-        raise RequestError(at, "is nested too deep")
+        raise _Wrong("is nested too deep")
     if len(value) > members:
-        raise RequestError(at, f"has more than {members} members")
-    if type(value) is dict:
-        for name, member in value.items():
-            kind = type(member)
-            if kind is str or kind is bool:
-                continue
-            if kind is dict or kind is list:
-                if member:
-                    check_values(member, f"{at}/{escape(name)}", depth - 1, members)
-                elif depth < 2:
-                    raise RequestError(f"{at}/{escape(name)}", "is nested too deep")
-            elif not _is_value(member, kind):
-                raise RequestError(f"{at}/{escape(name)}", _WHY_NOT[kind])
-        return
-    for index, member in enumerate(value):
+        raise _Wrong(f"has more than {members} members")
+    step: str | int
+    for step, member in value.items() if type(value) is dict else enumerate(value):
         kind = type(member)
         if kind is str or kind is bool:
             continue
-        if kind is dict or kind is list:
-            check_values(member, f"{at}/{index}", depth - 1, members)
-        elif not _is_value(member, kind):
-            raise RequestError(f"{at}/{index}", _WHY_NOT[kind])
-
-
-_WHY_NOT = {int: "is an integer beyond 64 bits", float: "is not a finite number"}
-
-
-def _is_value(member: Any, kind: type) -> bool:
-    if kind is int:
-        return bool(INT_MIN <= member <= INT_MAX)
-    if kind is float:
-        return isfinite(member)
-    # Null is a value of JSON and of no policy type: where a type is declared, gather refuses it.
-    return True
+        try:
+            if kind is dict or kind is list:
+                _check_values(member, depth - 1, members)
+            elif kind is int:
+                if not INT_MIN <= member <= INT_MAX:
+                    raise _Wrong("is an integer beyond 64 bits")
+            elif kind is float and not isfinite(member):
+                raise _Wrong("is not a finite number")
+            # Null is a value of JSON and of no policy type: where a type is declared, gather refuses it.
+        except _Wrong as wrong:
+            wrong.steps.append(step)
+            raise
 
 
 def escape(name: str) -> str:
@@ -224,15 +224,18 @@ def _check_credential(credential: dict[str, Any], at: str) -> None:
     asserted = credential.get("asserted")
     if len(credential) != 1 or asserted is None:
         for name in sorted(credential.keys() - {"asserted"}):
-            raise RequestError(f"{at}/{escape(name)}", "a credential has no such member")
-        raise RequestError(f"{at}/asserted", "is missing")
+            raise RequestError(f"{at}/credential/{escape(name)}", "a credential has no such member")
+        raise RequestError(f"{at}/credential/asserted", "is missing")
     if type(asserted) is not dict:
-        raise RequestError(f"{at}/asserted", "must be an object")
-    for name in sorted(asserted.keys() - ASSERTED):
-        raise RequestError(f"{at}/asserted/{escape(name)}", "cannot be asserted of a credential")
+        raise RequestError(f"{at}/credential/asserted", "must be an object")
+    if not asserted.keys() <= ASSERTED:
+        unknown = min(asserted.keys() - ASSERTED)
+        raise RequestError(
+            f"{at}/credential/asserted/{escape(unknown)}", "cannot be asserted of a credential"
+        )
     for name in ("age", "lifetime"):
         if name not in asserted:
-            raise RequestError(f"{at}/asserted/{name}", "is missing")
+            raise RequestError(f"{at}/credential/asserted/{name}", "is missing")
 
 
 def _plain(value: Any, at: str, depth: int) -> Any:

@@ -276,7 +276,7 @@ def _surely(term: Term) -> bool:
 
 
 def _is_typed(term: Term) -> bool:
-    return isinstance(term, Const | _CONDITIONS) or term.type != UNKNOWN
+    return isinstance(term, (Const, *_CONDITIONS)) or term.type != UNKNOWN
 
 
 def _is_plain_chain(term: Term) -> bool:

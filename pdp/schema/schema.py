@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pdp.schema.types import (
-    BOOL, DURATION, INT, STRING, TIMESTAMP, Enum, RecordOf, SetOf, optional, record,
+    BOOL,
+    DURATION,
+    INT,
+    STRING,
+    TIMESTAMP,
+    Enum,
+    RecordOf,
+    SetOf,
+    optional,
+    record,
 )  # fmt: skip
 
 KINDS = ("workload", "human", "agent", "anonymous")
