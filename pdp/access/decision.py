@@ -1,25 +1,28 @@
-"""What `decide` answers: allow or deny, with the rules, reasons and obligations behind it."""
+"""What `decide` answers: allow or deny, with the rules, reasons and obligations behind it.
+
+These are made on every request, so they are msgspec structs: as frozen as the dataclasses elsewhere, and made
+in a tenth of the time. None can be part of a circle, so the garbage collector need not look at them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Outcome = Literal["allow", "deny"]
 NO_RULE = "no_rule"
 FORBIDDEN = "forbidden"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True, gc=False):
     """A rule that decided, in the author's words; `because` is empty where the author wrote none."""
 
     rule: str
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Obligation:
+class Obligation(Struct, frozen=True, gc=False):
     """What the enforcement point must do, or else deny (an obligation), or may ignore (advice)."""
 
     name: str
@@ -27,8 +30,7 @@ class Obligation:
     values: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """A rule that could not be evaluated: `kind` and `what` as in `values.Failed`."""
 
     rule: str
@@ -36,8 +38,7 @@ class Failure:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """One decision. `rules` are identities in sorted order: the forbids of a deny, the permits of an allow.
 
     `code` is `None` for an allow; for a deny `no_rule`, `forbidden`, or the refusal code of a request

@@ -24,6 +24,8 @@ SPIFFE_ID_LIMIT = 2048
 
 def _parts(pattern: str) -> list[str]:
     """The literal text between the stars of a glob: one part more than there are stars."""
+    if "*" not in pattern:
+        return [pattern]
     parts, part, at = [], "", 0
     while at < len(pattern):
         if pattern.startswith("\\*", at):

@@ -12,6 +12,7 @@ schema { context { risk: float } }
 
 permit read  { caller any audience "docs" action "read"  when credential.bound require log {} }
 permit write { caller any audience "docs" action "write" when credential.bound when context.risk < 0.5 }
+permit file  { caller any audience "docs" action "file"  when credential.bound require note {} }
 forbid weekend { action "write" when weekday(now, "UTC") in ["sat", "sun"] because "Not on weekends" }
 
 fixture bound { caller workload "w" credential { binding: "mtls", age: 1m, lifetime: 5m } audience "docs" }
