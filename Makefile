@@ -35,8 +35,8 @@ fmt: $(READY)-dev ## put Python and policies into their one form
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/pdp fmt $(POLICIES)
 
-bench: $(READY)-bench ## measure beside peers; benchmarks/results.json and its chart
-	@$(BIN)/python -m benchmarks.run
+bench: $(READY)-bench ## measure beside peers (CLAIMS="decide load" for some); results go to benchmarks/
+	@$(BIN)/python -m benchmarks.run $(CLAIMS)
 
 clean: ## remove .venv and everything that was made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage build dist

@@ -25,8 +25,10 @@ SET_MEMBERS = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?\Z", re.ASCII)
+# Hours and minutes are told here: what else `fromisoformat` takes differs from one Python to the next.
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-]\d\d:\d\d))\Z", re.ASCII
+    rf"(\d{{4}}-\d\d-\d\d)[Tt]({_CLOCK}:[0-5]\d)(?:\.(\d{{1,9}}))?(?:[Zz]|([+-]{_CLOCK}))\Z", re.ASCII
 )
 
 
@@ -43,7 +45,7 @@ def converter(type: Type, *, set_members: int = SET_MEMBERS) -> Convert:
     """The function that takes a value of JSON and gives the policy value of `type`, or raises `Unfit`."""
     match type:
         case Basic():
-            return _BASIC[type.name]
+            return dynamic(set_members) if type == UNKNOWN else _BASIC[type.name]
         case Enum():
             return _enum(type)
         case SetOf():
@@ -87,30 +89,34 @@ def attributes(table: Mapping[str, Convert], values: Mapping[str, Any]) -> dict[
     return record
 
 
-def dynamic(value: Any) -> Any:
-    """The value of an attribute that no schema declares, where `strict = false` lets rules read it.
+def dynamic(set_members: int = SET_MEMBERS) -> Convert:
+    """Takes the value of an attribute that no schema declares, where `strict = false` lets rules read it.
 
-    An array of plain values is a set, an object a record; a null is refused, as everywhere.
+    An array of plain values of one type is a set, an object a record; a null is refused, as everywhere.
     """
-    kind = type(value)
-    if kind is dict:
-        record = {}
-        for name, member in value.items():
-            try:
-                record[name] = dynamic(member)
-            except Unfit as unfit:
-                raise Unfit(unfit.detail, f"/{escape(name)}{unfit.pointer}") from None
-        return record
-    if kind is list or kind is tuple or kind is frozenset:
-        if len(value) > SET_MEMBERS:
-            raise Unfit(f"has more than {SET_MEMBERS} members")
-        for index, member in enumerate(value):
-            if member is None or isinstance(member, list | dict | tuple | frozenset):
-                raise Unfit("must be a plain value", f"/{index}")
-        return frozenset(value)
-    if value is None:
-        raise Unfit("must not be null")
-    return value
+
+    def convert(value: Any) -> Any:
+        kind = type(value)
+        if kind is dict:
+            return {name: _member(convert, name, member) for name, member in value.items()}
+        if kind is list or kind is tuple or kind is frozenset:
+            if len(value) > set_members:
+                raise Unfit(f"has more than {set_members} members")
+            for index, member in enumerate(value):
+                if member is None or isinstance(member, list | dict | tuple | frozenset):
+                    raise Unfit("must be a plain value", f"/{index}")
+            kinds = {*map(type, value)}
+            if kinds == {int, float}:
+                return frozenset(map(float, value))
+            if len(kinds) > 1:
+                # `true` and `1` are one member to Python, and which of the two would depend on their order.
+                raise Unfit("must hold values of one type")
+            return frozenset(value)
+        if value is None:
+            raise Unfit("must not be null")
+        return value
+
+    return convert
 
 
 @lru_cache(maxsize=4096)
@@ -132,7 +138,7 @@ def timestamp(text: str) -> datetime:
     found = _TIMESTAMP.match(text)
     if found is None:
         raise Unfit('must be a timestamp such as "2026-11-24T10:00:00Z", or epoch seconds as a number')
-    day, clock, fraction, _, offset = found.groups()
+    day, clock, fraction, offset = found.groups()
     try:
         written = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{offset or '+00:00'}")
         return written.astimezone(UTC)
@@ -226,15 +232,12 @@ def _set(member: Convert, limit: int) -> Convert:
             raise Unfit(f"has more than {limit} members")
         if not value:
             return _NOTHING
-        if member is _string:
-            for index, text in enumerate(value):
-                if type(text) is not str:
-                    raise Unfit("must be a string", f"/{index}")
+        if member is _string and {*map(type, value)} == _TEXTS:
             return frozenset(value)
         converted = []
-        for index, text in enumerate(value):
+        for index, one in enumerate(value):
             try:
-                converted.append(member(text))
+                converted.append(member(one))
             except Unfit as unfit:
                 raise Unfit(unfit.detail, f"/{index}{unfit.pointer}") from None
         try:
@@ -262,6 +265,7 @@ def _member(convert: Convert, name: str, value: Any) -> Any:
 
 
 _NOTHING: frozenset[Any] = frozenset()
+_TEXTS = {str}
 
 _BASIC: dict[str, Convert] = {
     "bool": _bool,
@@ -271,7 +275,6 @@ _BASIC: dict[str, Convert] = {
     "duration": _duration,
     "timestamp": _timestamp,
     "ip": _ip,
-    UNKNOWN.name: dynamic,
 }
 
-assert _BASIC.keys() == BASIC.keys() | {UNKNOWN.name}
+assert _BASIC.keys() == BASIC.keys()

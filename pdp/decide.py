@@ -8,7 +8,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TypeAlias
 
-from pdp.access.decision import NO_RULE, Decision, Failure, Obligation
+from pdp.access.decision import Decision, Failure, Obligation
 from pdp.access.facts import Facts
 from pdp.access.request import Request
 from pdp.access.values import Failed
@@ -23,54 +23,49 @@ def decide(program: Program, request: Request, facts: Facts) -> Decision:
     forbid that applies denies; else a permit that applies allows; else no rule speaks for the request.
     """
     applying: list[CompiledRule] = []
-    failures: list[Failure] = []
-    duties: _Duties | None = None
+    failures: _Failures = {}
     # 1.
     for rule in program.index.find(request.audience, request.action, request.resource_type, facts):
-        failure = None
+        applies = rule.applies
         try:
-            if not rule.applies(facts):
-                continue
-        except (Failed, KeyError) as error:
-            failure = _failure(rule, error)
-            if not rule.forbids:
-                # A forbid that cannot be ruled out stands; a permit that cannot be shown does not.
-                failures.append(failure)
-                continue
-        # 2.
-        if rule.duties:
-            duties = {} if duties is None else duties
-            applies, failure = _carry_out(rule, facts, failure, duties)
-            if applies:
+            if applies(facts):
                 applying.append(rule)
-        else:
-            applying.append(rule)
-        if failure is not None:
-            failures.append(failure)
+        except (Failed, KeyError) as error:
+            failures[rule.identity] = _failure(rule, error)
+            if rule.forbids:
+                # A forbid that cannot be ruled out stands; a permit that cannot be shown does not.
+                applying.append(rule)
+    # What most requests come to was told at load.
+    if not failures:
+        if len(applying) == 1 and not applying[0].duties:
+            return program.alone[applying[0]]
+        if not applying:
+            return program.silent
+    # 2.
+    duties: _Duties = {}
+    applying = [rule for rule in applying if not rule.duties or _carry_out(rule, facts, duties, failures)]
     # 3.
-    if len(applying) == 1 and duties is None and not failures:
-        # What most requests come to, told with the least work.
-        rule = applying[0]
-        return Decision(rule.outcome, rule.code, rule.alone, rule.reasons, (), (), (), program.digest)
-    return _decision(program, applying, duties or {}, failures)
+    deciding = [rule for rule in applying if rule.forbids] or applying
+    return _decision(program, deciding, duties, failures)
 
 
 _Duties: TypeAlias = dict[CompiledRule, list[tuple[bool, Obligation]]]
+"""What each rule asks for, in the order written, with whether it must be done."""
+_Failures: TypeAlias = dict[str, Failure]
+"""What failed first of each rule."""
 
 
-def _carry_out(
-    rule: CompiledRule, facts: Facts, failure: Failure | None, duties: _Duties
-) -> tuple[bool, Failure | None]:
-    """Whether the rule still applies, and what failed first. Adds what it carries out to `duties`."""
-    applies = True
+def _carry_out(rule: CompiledRule, facts: Facts, duties: _Duties, failures: _Failures) -> bool:
+    """Whether the rule still applies when its duties have their values, which are added to `duties`."""
     done = duties[rule] = []
+    applies = True
     for duty in rule.duties:
         try:
             done.append((duty.force, Obligation(duty.name, rule.identity, duty.values(facts))))
         except (Failed, KeyError) as error:
-            failure = failure or _failure(rule, error)
+            failures.setdefault(rule.identity, _failure(rule, error))
             applies = applies and (rule.forbids or not duty.force)
-    return applies, failure
+    return applies
 
 
 def _failure(rule: CompiledRule, error: Failed | KeyError) -> Failure:
@@ -81,23 +76,21 @@ def _failure(rule: CompiledRule, error: Failed | KeyError) -> Failure:
 
 
 def _decision(
-    program: Program, applying: list[CompiledRule], duties: _Duties, failures: list[Failure]
+    program: Program, deciding: list[CompiledRule], duties: _Duties, failures: _Failures
 ) -> Decision:
-    applying.sort(key=_identity)
-    failures.sort(key=_rule)
-    deciding = [rule for rule in applying if rule.forbids] or applying
-    done = [duty for rule in deciding for duty in duties.get(rule, ())]
+    deciding.sort(key=_identity)
+    alone = [program.alone[rule] for rule in deciding] or [program.silent]
+    done = [duty for rule in deciding for duty in duties.get(rule, ())] if duties else []
     return Decision(
-        deciding[0].outcome if deciding else "deny",
-        deciding[0].code if deciding else NO_RULE,
-        tuple(rule.identity for rule in deciding),
-        tuple(reason for rule in deciding for reason in rule.reasons),
-        tuple(duty for force, duty in done if force),
-        tuple(duty for force, duty in done if not force),
-        tuple(failures),
+        alone[0].decision,
+        alone[0].code,
+        tuple([identity for one in alone for identity in one.rules]),
+        tuple([reason for one in alone for reason in one.reasons]),
+        tuple([duty for force, duty in done if force]) if done else (),
+        tuple([duty for force, duty in done if not force]) if done else (),
+        tuple([failures[identity] for identity in sorted(failures)]) if failures else (),
         program.digest,
     )
 
 
 _identity = attrgetter("identity")
-_rule = attrgetter("rule")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pdp.access.decision import FORBIDDEN, NO_RULE, Decision
+from pdp.access.decision import FORBIDDEN, NO_RULE, Decision, failure_words
 from pdp.access.facts import Facts
 from pdp.access.values import Failed, Ip, in_order
 from pdp.language.source import Source, Span
@@ -290,7 +290,7 @@ def _outcome(traced: Trace) -> str:
     if outcome is NOT_REACHED:
         return "not reached"
     if isinstance(outcome, Failed):
-        return f"fails: {outcome.kind} {outcome.what}"
+        return f"fails: {failure_words(outcome.kind, outcome.what)}"
     return shown(outcome) + _compared(traced)
 
 

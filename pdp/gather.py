@@ -17,11 +17,11 @@ from pdp.access.facts import Facts
 from pdp.access.patterns import check_spiffe_id, glob
 from pdp.access.request import Request, RequestError
 from pdp.access.values import Record
-from pdp.conform import SET_MEMBERS, Convert, Unfit, attribute_converters, attributes, dynamic
+from pdp.conform import SET_MEMBERS, Convert, Unfit, attribute_converters, attributes, converter, dynamic
 from pdp.rules.rules import Case
 from pdp.schema import schema as builtin
 from pdp.schema.schema import Schema
-from pdp.schema.types import RecordOf
+from pdp.schema.types import DURATION, RecordOf
 
 STANDING_AFTER = timedelta(minutes=15)
 _ZERO = timedelta(0)
@@ -50,6 +50,8 @@ class Table:
     """The converters of one schema. `seen` is the one field that changes: a bounded cache by action name."""
 
     caller: dict[str, Convert]
+    credential: dict[str, Convert]
+    task: dict[str, Convert]
     actions: tuple[tuple[Callable[[str], bool], dict[str, Convert]], ...]
     resources: dict[str, dict[str, Convert]]
     context: dict[str, Convert]
@@ -61,7 +63,7 @@ class Table:
         """The attributes of the action `name`: those of every declaration whose pattern it matches."""
         table = self.seen.get(name)
         if table is None:
-            table = _Undeclared() if self.undeclared else {}
+            table = self.undeclared.copy()
             for matches, declared in self.actions:
                 if matches(name):
                     # The first declaration in sorted order wins, so that the result never depends on files.
@@ -73,13 +75,17 @@ class Table:
 
 
 class _Undeclared(dict[str, Convert]):
-    """Converters of a schema that is not strict: what nobody declared is taken as it comes."""
+    """Converters of a schema that is not strict: what nobody declared is taken as it comes, by `take`."""
+
+    def __init__(self, declared: Mapping[str, Convert], take: Convert) -> None:
+        super().__init__(declared)
+        self.take = take
 
     def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name, dynamic)
+        return super().get(name, self.take)
 
-    def __bool__(self) -> bool:
-        return True
+    def copy(self) -> _Undeclared:
+        return _Undeclared(self, self.take)
 
 
 def table_of(source: Schema | HasSchema, *, set_members: int = SET_MEMBERS) -> Table:
@@ -104,9 +110,15 @@ def _table(schema: Schema, set_members: int) -> Table:
     def of(declared: RecordOf) -> dict[str, Convert]:
         return attribute_converters(declared, set_members=set_members)
 
-    make: Callable[[dict[str, Convert]], dict[str, Convert]] = dict if schema.strict else _Undeclared
+    take = dynamic(set_members)
+
+    def make(declared: dict[str, Convert]) -> dict[str, Convert]:
+        return declared if schema.strict else _Undeclared(declared, take)
+
     return Table(
-        caller=make(of(schema.caller) | _CALLER),
+        caller=make(of(schema.caller) | of(builtin.CALLER)),
+        credential=of(builtin.CREDENTIAL),
+        task=of(builtin.TASK),
         actions=tuple((glob(pattern), of(declared)) for pattern, declared in sorted(schema.actions.items())),
         resources={name: make(of(declared)) for name, declared in schema.resources.items()},
         context=make(of(schema.context)),
@@ -115,8 +127,6 @@ def _table(schema: Schema, set_members: int) -> Table:
     )
 
 
-_CALLER = attribute_converters(builtin.CALLER)
-_CREDENTIAL = attribute_converters(builtin.CREDENTIAL)
 _TASK = attribute_converters(builtin.TASK)
 
 
@@ -152,14 +162,14 @@ def gather(
             raise RequestError("/task", "no task with this id is known")
         task_facts = _at(known, now)
     elif request.task is not None:
-        task_facts = _at(known_task(request.task), now)
+        task_facts = _at(known_task(request.task, table.task), now)
     credential = NO_CREDENTIAL
     if request.credential is not None:
         credential = {
             "form": "asserted", "binding": "none", "verified": False,
             "audiences": _NOTHING, "scopes": _NOTHING, "uses": 0, "sources": 1,
         }  # fmt: skip
-        credential.update(_taken(_CREDENTIAL, request.credential["asserted"], "/credential/asserted"))
+        credential.update(_taken(table.credential, request.credential["asserted"], "/credential/asserted"))
         _complete(credential, task_facts, now, standing_after, "/credential/asserted")
     action = {}
     if request.action_attributes:
@@ -191,9 +201,7 @@ def stated(source: Schema | HasSchema, case: Case, *, standing_after: timedelta 
     if case.task is not None:
         task = dict(case.task)
         if "expires_in" in task:
-            ends_in = _taken(
-                {"expires_in": _CREDENTIAL["age"]}, {"expires_in": task.pop("expires_in")}, "/task"
-            )
+            ends_in = _taken(_EXPIRES_IN, {"expires_in": task.pop("expires_in")}, "/task")
             if "expires" in task:
                 raise RequestError("/task/expires_in", "stands beside `expires`: one of the two is enough")
             try:
@@ -202,17 +210,17 @@ def stated(source: Schema | HasSchema, case: Case, *, standing_after: timedelta 
                 raise RequestError("/task/expires_in", "ends after the calendar does") from None
         for name in sorted(task.keys() - (_TASK.keys() - {"active"})):
             raise RequestError(f"/task/{name}", "cannot be stated of a task")
-        task = _at(known_task({"id": "", **task}), now)
+        task = _at(known_task({"id": "", **task}, table.task), now)
     credential = NO_CREDENTIAL
     if case.credential is not None:
         for name in sorted(case.credential.keys() - _STATED):
-            why = "follows from the others" if name in _CREDENTIAL else "is no member of a credential"
+            why = "follows from the others" if name in table.credential else "is no member of a credential"
             raise RequestError(f"/credential/{name}", why)
         credential = {
             "form": "jwt", "binding": "none", "verified": True,
             "audiences": _NOTHING, "scopes": _NOTHING, "uses": 0, "sources": 1,
         }  # fmt: skip
-        credential.update(_taken(_CREDENTIAL, case.credential, "/credential"))
+        credential.update(_taken(table.credential, case.credential, "/credential"))
         for name in ("age", "lifetime"):
             if name not in credential:
                 raise RequestError(f"/credential/{name}", "is missing")
@@ -231,21 +239,9 @@ def stated(source: Schema | HasSchema, case: Case, *, standing_after: timedelta 
     )
 
 
-_STATED = frozenset(
-    (
-        "form",
-        "binding",
-        "verified",
-        "issuer",
-        "id",
-        "audiences",
-        "scopes",
-        "age",
-        "lifetime",
-        "uses",
-        "sources",
-    )
-)
+# What a test may state of a credential; the others follow from these.
+_STATED = {name for name, _ in builtin.CREDENTIAL.attributes} - {"bound", "remaining", "standing"}
+_EXPIRES_IN = {"expires_in": converter(DURATION)}
 
 
 def _taken(table: Mapping[str, Convert], values: Mapping[str, Any], at: str) -> Record:
@@ -296,10 +292,10 @@ def _trust_domain(name: str) -> str:
 _NAMED = frozenset(("id", "issuer", "trust_domain", "groups", "on_behalf_of", "actors", "depth"))
 
 
-def known_task(values: Mapping[str, Any]) -> Record:
+def known_task(values: Mapping[str, Any], converters: Mapping[str, Convert] = _TASK) -> Record:
     """A task's members, typed, all but whether it is active. Raises `RequestError`."""
     task: Record = {"actions": _NOTHING, "audiences": _NOTHING}
-    task.update(_taken(_TASK, values, "/task"))
+    task.update(_taken(converters, values, "/task"))
     for name in ("id", "expires"):
         if name not in task:
             raise RequestError(f"/task/{name}", "is missing")

@@ -106,9 +106,13 @@ class Stages:
         max_rules: int = MAX_RULES,
         lower: Mapping[str, Level] | None = None,
     ) -> None:
-        self._strict = strict
-        self._max_rules = max_rules
         self._lower = dict(lower or {})
+        # A rule in which an error was told is left out of the policy set, so lowering the finding that nobody
+        # declares an attribute must make it no error: such an attribute is then dynamically typed.
+        undeclared = self._lower.get("PDP406", "error") if strict else "off"
+        self._strict = undeclared == "error"
+        self._warn = undeclared == "warning"
+        self._max_rules = max_rules
         self._files: dict[str, _File] = {}
         self._modules: dict[str, CheckedModule] = {}
         self._findings: dict[str, _Findings] = {}
@@ -122,7 +126,10 @@ class Stages:
         files = self._parse(texts)
         # 2. All of them together: names, types, guards.
         environment, found = merge(
-            [file.interface for file in files], strict=self._strict, max_rules=self._max_rules
+            [file.interface for file in files],
+            strict=self._strict,
+            warn=self._warn,
+            max_rules=self._max_rules,
         )
         modules = []
         for file in files:
@@ -170,7 +177,8 @@ class Stages:
 
     def _lowered(self, diagnostics: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
         for diagnostic in diagnostics:
-            level = self._lower.get(diagnostic.code)
+            # Only what is found about a whole rule can be lowered: any other mistake left its rule out.
+            level = self._lower.get(diagnostic.code) if diagnostic.code.startswith("PDP4") else None
             if level is None or (level == "error" and diagnostic.severity == "warning"):
                 yield diagnostic
             elif level != "off":

@@ -165,8 +165,8 @@ def test_a_failing_permit_is_told_with_what_failed() -> None:
     (rule,) = found.failed
     assert rule.verdict == "fails"
     assert clause(rule, "when", 1).state == "fails"
-    assert clause(rule, "when", 1).value == "fails: absent risk"
-    assert values(clause(rule, "when", 1).steps) == [("context.risk", "fails: absent risk")]
+    assert clause(rule, "when", 1).value == "fails: `risk` is not there"
+    assert values(clause(rule, "when", 1).steps) == [("context.risk", "fails: `risk` is not there")]
 
 
 def test_a_failing_forbid_applies_and_is_told_once() -> None:
@@ -180,8 +180,8 @@ def test_a_failing_obligation_is_a_clause_that_fails() -> None:
         permit("read", "when credential.bound require log { size: resource.size, risk: context.risk }")
     )
     duty = clause(found.failed[0], "require")
-    assert (duty.state, duty.value) == ("fails", "{ size: 10, risk: fails: absent risk }")
-    assert ("context.risk", "fails: absent risk") in values(duty.steps)
+    assert (duty.state, duty.value) == ("fails", "{ size: 10, risk: fails: `risk` is not there }")
+    assert ("context.risk", "fails: `risk` is not there") in values(duty.steps)
 
 
 def test_obligations_and_advice_show_their_values_once_reached() -> None:

@@ -53,3 +53,20 @@ class Decision(Struct, frozen=True, gc=False):
     advice: tuple[Obligation, ...]
     failures: tuple[Failure, ...]
     policy: str
+
+
+def failure_words(kind: str, what: str) -> str:
+    """A failure as people read it, beside the rule or the part of it that failed."""
+    match kind:
+        case "absent":
+            return f"`{what}` is not there"
+        case "overflow":
+            return f"`{what}` leaves the range of its type"
+        case "path":
+            return "the path has two readings, or none"
+        case "type":
+            return f"`{what}` has another type"
+        case "limit":
+            return f"`{what}` runs over too many members"
+        case _:
+            return f"{kind} {what}"

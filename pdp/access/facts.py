@@ -6,14 +6,14 @@ check types again. Built-in members that do not apply are absent, not null (LANG
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from pdp.access.values import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """The eight roots of the language. `now` is one reading, in UTC, for the whole decision."""
 
     caller: Record

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pdp.access.decision import failure_words
 from pdp.answer import plain
 from pdp.cli.terminal import Paint
 from pdp.evidence.refusals import REFUSALS
@@ -55,7 +56,7 @@ def _text(explanation: Explanation, paint: Paint) -> Iterator[str]:
         yield f"  {paint('hint:', 'doubt')} {refusal.cure}"
         return
     for failure in decision.failures:
-        yield f"  {paint('failed:', 'bad')} {failure.rule}: {_failure(failure.kind, failure.what)}"
+        yield f"  {paint('failed:', 'bad')} {failure.rule}: {failure_words(failure.kind, failure.what)}"
     for duty, word in [(d, "require") for d in decision.obligations] + [
         (d, "advise") for d in decision.advice
     ]:
@@ -79,22 +80,6 @@ def _text(explanation: Explanation, paint: Paint) -> Iterator[str]:
     elif not allowed:
         yield ""
         yield "there is no permit at all"
-
-
-def _failure(kind: str, what: str) -> str:
-    match kind:
-        case "absent":
-            return f"`{what}` is not there"
-        case "overflow":
-            return f"`{what}` leaves the range of its type"
-        case "path":
-            return "the path is not one"
-        case "type":
-            return f"`{what}` has another type"
-        case "limit":
-            return f"`{what}` runs over too many members"
-        case _:
-            return f"{kind} {what}"
 
 
 def _lacked(nearest: Told, paint: Paint) -> str:

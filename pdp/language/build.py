@@ -5,6 +5,7 @@ Children come with every token kept, so a node's span runs from its first child 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -28,13 +29,17 @@ class Refused(Exception):
         self.diagnostic = diagnostic
 
 
+# What `Span(…)` does, without its check of arguments: every node has one.
+_new = tuple.__new__
+
+
 def _span(children: Children) -> Span:
-    first = children[0].span
-    return Span(first[0], first[1], children[-1].span[2])
+    path, start, _ = children[0].span
+    return _new(Span, (path, start, children[-1].span[2]))
 
 
 def _nodes(children: Children) -> tuple[Any, ...]:
-    return tuple(child for child in children if type(child) is not Token)
+    return tuple([child for child in children if type(child) is not Token])
 
 
 def _has(children: Children, terminal: str) -> bool:
@@ -48,7 +53,8 @@ class Build(Transformer[Any, Any]):
         return syntax.Module("", tuple(children))
 
     def name(self, children: Children) -> syntax.Name:
-        return syntax.Name(children[0].value, span=children[0].span)
+        (token,) = children
+        return syntax.Name(token.value, span=token.span)
 
     root_name = name
 
@@ -223,7 +229,8 @@ class Build(Transformer[Any, Any]):
         return syntax.Float(children[0].value, span=children[0].span)
 
     def text(self, children: Children) -> syntax.Text:
-        return syntax.Text(children[0].value, span=children[0].span)
+        (token,) = children
+        return syntax.Text(token.value, span=token.span)
 
     def duration(self, children: Children) -> syntax.Duration:
         value: timedelta = children[0].value
@@ -257,8 +264,7 @@ class Build(Transformer[Any, Any]):
 
     def binary(self, children: Children) -> syntax.Binary:
         left, operator, right = children
-        span = Span(left.span[0], left.span[1], right.span[2])
-        return syntax.Binary(operator.value, left, right, span=span)
+        return syntax.Binary(operator.value, left, right, span=_span(children))
 
     def not_(self, children: Children) -> syntax.Not:
         return syntax.Not(children[1], span=_span(children))
@@ -271,8 +277,7 @@ class Build(Transformer[Any, Any]):
 
     def attribute(self, children: Children) -> syntax.Attribute:
         object, _, name = children
-        span = Span(object.span[0], object.span[1], name.span[2])
-        return syntax.Attribute(object, name, span=span)
+        return syntax.Attribute(object, name, span=_span(children))
 
     def index(self, children: Children) -> syntax.Index:
         return syntax.Index(children[0], children[2], span=_span(children))
@@ -282,7 +287,8 @@ class Build(Transformer[Any, Any]):
         return syntax.Call(_function(function), tuple(arguments), span=_span(children))
 
     def group(self, children: Children) -> Any:
-        return children[1]
+        # With its parentheses, so that the text of what stands around it is whole.
+        return replace(children[1], span=_span(children))
 
 
 # Productions whose names are Python's own words.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
-from typing import Any
 
 from pdp.language.diagnostic import Diagnostic
 from pdp.language.syntax import Node
@@ -13,15 +12,19 @@ MAX_DEPTH = 64
 
 
 def too_deep(declaration: Node) -> Diagnostic | None:
-    """The finding when expressions or types in `declaration` nest deeper than the limit, at the first such place."""
+    """The finding when expressions or types in `declaration` nest too deep, at the first such place."""
     # A declaration and its clauses are two levels that nobody would call nesting.
-    stack: list[tuple[Any, int]] = [(declaration, -2)]
+    stack: list[tuple[Node, int]] = [(declaration, -2)]
     while stack:
         node, depth = stack.pop()
         if depth > MAX_DEPTH:
             message = f"this nests deeper than {MAX_DEPTH} levels"
             hint = "name parts of it with `let` or `def`, or use several `when`"
             return Diagnostic("PDP108", node.span, message, hint)
+        # Each level writes something, so what is written in a few characters is nested a few levels deep. One
+        # level may not: the enum of a single text.
+        if node.span[2] - node.span[1] < MAX_DEPTH - depth:
+            continue
         for name in _children(type(node)):
             child = getattr(node, name)
             if isinstance(child, Node):
@@ -32,5 +35,5 @@ def too_deep(declaration: Node) -> Diagnostic | None:
 
 
 @cache
-def _children(node: type[Any]) -> tuple[str, ...]:
+def _children(node: type[Node]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(node) if field.name != "span")

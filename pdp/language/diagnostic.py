@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +23,11 @@ class Diagnostic:
     message: str
     hint: str = ""
     severity: Severity = "error"
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether there is more among `diagnostics` than warnings."""
+    return any(diagnostic.severity == "error" for diagnostic in diagnostics)
 
 
 class PolicyError(Exception):

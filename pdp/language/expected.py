@@ -5,7 +5,7 @@ Speaks the language's words only; no name of a terminal leaves this module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from pdp.language.diagnostic import Diagnostic
 from pdp.language.lex import Token
@@ -25,7 +25,8 @@ _GROUPS: tuple[tuple[frozenset[str], str], ...] = (
 )
 _EXPRESSION = frozenset((
     "TEXT", "INT", "FLOAT", "DURATION", "TIMESTAMP", "TRUE", "FALSE", "LPAR", "LSQB", "MINUS", "NAME", "IF",
-    "ANY", "ALL", "NOT", "HAS", "CALLER", "CREDENTIAL", "AUDIENCE", "ACTION", "RESOURCE", "TASK", "CONTEXT", "NOW",
+    "ANY", "ALL", "NOT", "HAS", "CALLER", "CREDENTIAL", "AUDIENCE", "ACTION", "RESOURCE", "TASK", "CONTEXT",
+    "NOW",
 ))  # fmt: skip
 _CLAUSES = frozenset((
     "CALLER", "AUDIENCE", "ACTION", "RESOURCE", "WHEN", "UNLESS", "REQUIRE", "ADVISE", "BECAUSE",
@@ -53,8 +54,8 @@ _BRACKETS = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
 _DECLARATIONS = ("use", "schema", "let", "def", "permit", "forbid", "assert", "test", "fixture")
 
 
-def unexpected(source: Source, chunk: Sequence[Token], wrong: Token, accepts: set[str]) -> Diagnostic:
-    """The finding for `wrong`, the token of `chunk` (or its end) where the terminals `accepts` could stand."""
+def unexpected(source: Source, chunk: Sequence[Token], wrong: Token, accepts: Set[str]) -> Diagnostic:
+    """The finding for `wrong`, a token of `chunk` or its end, where the terminals `accepts` could stand."""
     if wrong.type == "$END":
         return _unclosed(source, chunk, accepts)
     found = source.text[wrong.span.start : wrong.span.end]
@@ -71,7 +72,7 @@ def _begins() -> str:
     return "a declaration begins with " + ", ".join(f"`{word}`" for word in _DECLARATIONS)
 
 
-def _unclosed(source: Source, chunk: Sequence[Token], accepts: set[str]) -> Diagnostic:
+def _unclosed(source: Source, chunk: Sequence[Token], accepts: Set[str]) -> Diagnostic:
     open_: list[Token] = []
     for token in chunk:
         if token.type in _BRACKETS:
@@ -88,7 +89,7 @@ def _unclosed(source: Source, chunk: Sequence[Token], accepts: set[str]) -> Diag
     return Diagnostic("PDP101", span, f"the declaration ends after {words}: expected {_words(accepts)}")
 
 
-def _words(accepts: set[str]) -> str:
+def _words(accepts: Set[str]) -> str:
     rest = set(accepts)
     words: list[str] = []
     for (needed, word), covered in zip(_GROUPS, _COVERS, strict=True):
@@ -107,7 +108,7 @@ def _words(accepts: set[str]) -> str:
     return ", ".join(words[:-1]) + " or " + words[-1]
 
 
-def _hint(source: Source, chunk: Sequence[Token], wrong: Token, accepts: set[str]) -> str:
+def _hint(source: Source, chunk: Sequence[Token], wrong: Token, accepts: Set[str]) -> str:
     at = chunk.index(wrong)
     before = chunk[at - 1]
     if wrong.type == "EQUAL" and "EQ" in accepts:
@@ -116,7 +117,7 @@ def _hint(source: Source, chunk: Sequence[Token], wrong: Token, accepts: set[str
         return "comparisons do not chain: join two with `and`"
     if wrong.type in ("IF", "ANY", "ALL") and "LPAR" in accepts:
         return f"put the `{wrong.value}` in parentheses"
-    if "NAME" in accepts and "TEXT" not in accepts and wrong.type.isalpha() and str(wrong.value).isalpha():
+    if "NAME" in accepts and wrong.type not in _ONE and str(wrong.value).isalpha():
         return f"`{wrong.value}` is a word of the language"
     if wrong.type == "NAME":
         return suggest(wrong.value, [t.lower() for t in accepts if t not in _ONE])

@@ -22,20 +22,23 @@ KINDS = ("workload", "human", "agent", "anonymous")
 # Keywords in one clause only, and names everywhere else.
 CONTEXTUAL = frozenset(("as", "using", "by", "reason", "group", "never", "always", "set", "map"))
 
+# Matches at every place, so that a search never looks further: white space, then a token or the end.
 _TOKEN = re.compile(
-    r"""[ \t\r\n]+
-    | (?P<comment>\#[^\n]*)
-    | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    | (?P<text>"(?:[^"\\\n]|\\[^\n])*")
+    r"""[ \t\r\n]*+
+    (?: (?P<word>[A-Za-z_][A-Za-z0-9_]*+)
+    | (?P<mark>==|!=|<=|>=|\?\?|[-+*<>=?:,.|@(){}\[\]])
+    | (?P<text>"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")
+    | (?P<comment>\#[^\n]*+)
     | (?P<timestamp>\d{4}-\d{2}-\d{2}(?:[Tt][0-9:.]*(?:[Zz]|[+-]\d{2}:?\d{2})?)?)
     | (?P<number>\d(?:[eE][+-](?=\d)|[A-Za-z0-9_]|\.(?=\d))*)
-    | (?P<mark>==|!=|<=|>=|\?\?|[-+*<>=?:,.|@(){}\[\]])
-    """,
+    | (?P<strange>.)
+    | \Z
+    )""",
     re.VERBOSE | re.ASCII,
 )
 _NUMBERS = (
     ("INT", re.compile(r"(?:0|[1-9][0-9]*)(?:_[0-9]+)*\Z")),
-    ("FLOAT", re.compile(r"[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")),
+    ("FLOAT", re.compile(r"(?:0|[1-9][0-9]*)(?:_[0-9]+)*(?=[.eE])(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")),
     ("DURATION", re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?\Z")),
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -51,6 +54,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?
 # private ones. Told apart by category, since no list of ranges stays complete.
 _SUSPICIOUS = re.compile(r"[^\n\t\x20-\x7e]")
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_OTHER_QUOTES = re.compile(r"'[^'\n]*'|“[^”\n]*”")
 _STRANGE_MARKS = {
     "&": "write `and`", "!": "write `not`", "'": 'text stands in double quotes: `"…"`',
     "“": 'text stands in double quotes: `"…"`', "”": 'text stands in double quotes: `"…"`',
@@ -60,7 +64,7 @@ _STRANGE_MARKS = {
 
 
 class Token:
-    """A token: its terminal in the grammar, what it stands for, and where. The parser makes many: no dataclass."""
+    """A token: its terminal in the grammar, what it stands for, and where. There are many: no dataclass."""
 
     __slots__ = ("span", "type", "value")
 
@@ -80,54 +84,59 @@ def lex(source: Source, keywords: Mapping[str, str]) -> tuple[list[Token], list[
     comments: list[Comment] = []
     found = _hidden(source)
     add = tokens.append
-    match = _TOKEN.match
     new, span_of = tuple.__new__, Span
-    clause = ""
+    clause = last = ""
     at, end = 0, len(text)
     while at < end:
-        matched = match(text, at)
-        if matched is None:
-            at = _strange(source, at, found)
-            continue
-        start, at = at, matched.end()
-        kind = matched.lastgroup
-        if kind is None:
-            continue
-        span = new(span_of, (path, start, at))
-        if kind == "mark":
-            mark = text[start:at]
-            if mark == ":" and tokens:
-                _name_before(tokens)
-            elif mark == "}":
-                clause = ""
-            add(Token(keywords[mark], mark, span))
-        elif kind == "word":
-            word = text[start:at]
-            terminal = keywords.get(word, "NAME")
-            last = tokens[-1].type if tokens else ""
-            if last == "DOT":
-                terminal = "NAME"
-            elif word in KINDS:
-                terminal = "KIND" if last == "CALLER" else "NAME"
-            elif word in CONTEXTUAL:
-                terminal = terminal if _expected(word, tokens, clause, text, at) else "NAME"
-            elif terminal != "NAME" and word not in ("allow", "deny"):
-                clause = word
-            if terminal == "NAME" and not _NAME.match(word):
-                found.append(
-                    Diagnostic("PDP106", span, f"`{word}` is no name", "names are `[a-z][a-z0-9_]*`")
-                )
-            add(Token(terminal, word, span))
-        elif kind == "text":
-            raw = text[start + 1 : at - 1]
-            add(Token("TEXT", raw if "\\" not in raw else _unescaped(raw, path, start + 1, found), span))
-        elif kind == "comment":
-            words = text[start:at].rstrip()
-            comments.append(Comment(words, span=Span(path, start, start + len(words))))
-        elif kind == "number":
-            add(_number(text[start:at], span, found))
-        else:
-            add(Token("TIMESTAMP", _timestamp(text[start:at], span, found), span))
+        for matched in _TOKEN.finditer(text, at):
+            kind = matched.lastgroup
+            if kind is None:
+                at = end
+                break
+            start, at = matched.span(kind)
+            span = new(span_of, (path, start, at))
+            if kind == "word":
+                word = matched[kind]
+                terminal = keywords.get(word, "NAME")
+                if terminal == "NAME" or last == "DOT":
+                    terminal = "KIND" if last == "CALLER" and word in KINDS else "NAME"
+                elif word in CONTEXTUAL:
+                    terminal = terminal if _expected(word, tokens, clause, text, at) else "NAME"
+                elif word not in ("allow", "deny"):
+                    clause = word
+                if terminal == "NAME" and (word[0] == "_" or not word.islower()):
+                    found.append(
+                        Diagnostic("PDP106", span, f"`{word}` is no name", "names are `[a-z][a-z0-9_]*`")
+                    )
+                last = terminal
+                add(Token(terminal, word, span))
+            elif kind == "mark":
+                mark = matched[kind]
+                if mark == ":" and tokens:
+                    _name_before(tokens)
+                elif mark == "}":
+                    clause = ""
+                last = keywords[mark]
+                add(Token(last, mark, span))
+            elif kind == "text":
+                raw = text[start + 1 : at - 1]
+                add(Token("TEXT", raw if "\\" not in raw else _unescaped(raw, path, start + 1, found), span))
+                last = "TEXT"
+            elif kind == "comment":
+                words = text[start:at].rstrip()
+                comments.append(Comment(words, span=Span(path, start, start + len(words))))
+            elif kind == "number":
+                add(_number(text[start:at], span, found))
+                last = "INT"
+            elif kind == "timestamp":
+                add(Token("TIMESTAMP", _timestamp(text[start:at], span, found), span))
+                last = "TIMESTAMP"
+            else:
+                at, in_place = _strange(source, start, found)
+                if in_place is not None:
+                    last = "TEXT"
+                    add(in_place)
+                break
     return tokens, comments, found
 
 
@@ -155,7 +164,7 @@ def _expected(word: str, tokens: list[Token], clause: str, text: str, at: int) -
         case "group":
             return last == "IN" and _in_caller_clause(tokens)
         case "never" | "always":
-            return types[0] == "ASSERT" and last == "LBRACE"
+            return types[:1] == ["ASSERT"] and last == "LBRACE"
         case _:
             return last in ("COLON", "LT") and text.startswith("<", _SPACE.match(text, at).end())  # type: ignore[union-attr]
 
@@ -186,26 +195,31 @@ def _instead(character: str) -> str:
     return f"in text, write `\\u{{{ord(character):X}}}`" if ord(character) not in _SURROGATES else ""
 
 
-def _strange(source: Source, at: int, found: list[Diagnostic]) -> int:
-    """Tells of the character that begins no token, and gives the place to go on."""
+def _strange(source: Source, at: int, found: list[Diagnostic]) -> tuple[int, Token | None]:
+    """Tells of the character that begins no token; gives the place to go on, and what takes its place."""
     text = source.text
     if text[at] == '"':
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
         end = at + len(text[at:end].rstrip())
-        found.append(
-            Diagnostic("PDP103", Span(source.path, at, end), 'this text has no closing `"` on its line')
-        )
-        return end
+        span = Span(source.path, at, end)
+        found.append(Diagnostic("PDP103", span, 'this text has no closing `"` on its line'))
+        return end, Token("TEXT", "", span)
+    quoted = _OTHER_QUOTES.match(text, at)
+    if quoted is not None:
+        span = Span(source.path, at, quoted.end())
+        message = f"`{quoted[0]}` means nothing here"
+        found.append(Diagnostic("PDP112", span, message, _STRANGE_MARKS[text[at]]))
+        return quoted.end(), Token("TEXT", "", span)
     end = at + 1
     while end < len(text) and text[end] == text[at]:
         end += 1
-    if not any(d.code == "PDP102" and at <= d.span.start < end for d in found):
+    if unicodedata.category(text[at]) not in _HIDDEN:
         hint = _STRANGE_MARKS.get(text[at], "")
         found.append(
             Diagnostic("PDP112", Span(source.path, at, end), f"`{text[at:end]}` means nothing here", hint)
         )
-    return end
+    return end, None
 
 
 def _unescaped(raw: str, path: str, start: int, found: list[Diagnostic]) -> str:
@@ -262,8 +276,11 @@ def _number(text: str, span: Span, found: list[Diagnostic]) -> Token:
             pass
         found.append(Diagnostic("PDP105", span, f"`{text}` is too large"))
         return Token(terminal, 0.0 if terminal == "FLOAT" else timedelta(0), span)
-    hint = "a duration counts down from days: `1d2h30m`, `90s`, `500ms`" if text[-1] in "dhmsw" else ""
-    found.append(Diagnostic("PDP105", span, f"`{text}` is no number", hint))
+    if text[-1] in "dhmsw":
+        hint = "a duration counts down from days: `1d2h30m`, `90s`, `500ms`"
+        found.append(Diagnostic("PDP105", span, f"`{text}` is no duration", hint))
+        return Token("DURATION", timedelta(0), span)
+    found.append(Diagnostic("PDP105", span, f"`{text}` is no number"))
     return Token("INT", 0, span)
 
 

@@ -6,12 +6,15 @@ parsed alone, so that a mistake costs the declaration that it stands in and noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from lark import Lark
-from lark.exceptions import UnexpectedToken
+from lark.parse_tree_builder import ExpandSingleChild
+from lark.parsers.lalr_analysis import Shift
 
 from pdp.language import expected
 from pdp.language.build import Build, Refused
@@ -20,13 +23,16 @@ from pdp.language.diagnostic import Diagnostic
 from pdp.language.lex import CONTEXTUAL, Token, lex
 from pdp.language.source import Source, Span
 from pdp.language.syntax import Module
+from pdp.language.table import END, Action, Done, Pass, Reduce, Table, Unfit, fitting, run
 
 MAX_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 _DECLARES = frozenset(("USE", "SCHEMA", "LET", "DEF", "AT", "PERMIT", "FORBID", "ASSERT", "TEST", "FIXTURE"))
-_OPENS = {"LBRACE": "}", "LPAR": ")", "LSQB": "]"}
+_NAMES = _DECLARES - {"AT", "TEST"}
+_OPENS = frozenset(("LBRACE", "LPAR", "LSQB"))
 _CLOSES = frozenset(("RBRACE", "RPAR", "RSQB"))
+_CUTS = _DECLARES | _OPENS | _CLOSES
 
 
 def decode(path: str, module: str, data: bytes) -> tuple[Source, tuple[Diagnostic, ...]]:
@@ -56,39 +62,58 @@ def decode(path: str, module: str, data: bytes) -> tuple[Source, tuple[Diagnosti
 
 
 def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
-    """The tree of `source`, without the declarations that could not be read, and every diagnostic in order."""
+    """The tree of `source` without the declarations that could not be read, and every diagnostic in order."""
     tokens, comments, found = lex(source, _keywords())
-    read = _grammar().parse_interactive
+    strange = [d.span.start for d in found if d.code in ("PDP103", "PDP112")]
+    start, table = _table()
     declarations = []
+    lost = []
     for chunk in _chunks(source, tokens):
-        parser = read(start="declaration")
-        feed = parser.parser_state.feed_token
         try:
-            for token in chunk:
-                feed(token)  # type: ignore[arg-type]
-            end = Token("$END", "", Span(source.path, chunk[-1].span.end, chunk[-1].span.end))
-            declaration = feed(end, True)  # type: ignore[arg-type]
-        except UnexpectedToken as error:
-            # A character that means nothing was told already, and what follows from it is no second mistake.
-            wrong = error.token
-            if not _told(found, chunk, wrong):  # type: ignore[arg-type]
-                found.append(expected.unexpected(source, chunk, wrong, parser.accepts()))  # type: ignore[arg-type]
+            declaration = run(chunk, start, table)
+        except Unfit as unfit:
+            found += _mistake(source, chunk, unfit, strange)
+            lost.append(chunk)
         except Refused as refused:
             found.append(refused.diagnostic)
+            lost.append(chunk)
         else:
-            deep = too_deep(declaration) if len(chunk) >= 64 else None
+            deep = too_deep(declaration)
             if deep is None:
                 declarations.append(declaration)
             else:
                 found.append(deep)
+                lost.append(chunk)
     found.sort(key=lambda d: (d.span, d.code))
     span = Span(source.path, 0, len(source.text))
-    return Module(source.module, tuple(declarations), tuple(comments), span=span), tuple(found)
+    names = frozenset(name for chunk in lost for name in _names(chunk))
+    return Module(source.module, tuple(declarations), tuple(comments), names, span=span), tuple(found)
 
 
-def _told(found: list[Diagnostic], chunk: list[Token], wrong: Token) -> bool:
-    start = chunk[0].span.start
-    return any(d.code in ("PDP103", "PDP112") and start <= d.span.start <= wrong.span.end for d in found)
+def _names(chunk: list[Token]) -> Iterator[str]:
+    """What the declaration that begins like `chunk` would have been called."""
+    kinds = [token.type for token in chunk]
+    if "SCHEMA" in kinds:
+        yield "schema"
+    elif "USE" in kinds:
+        yield from [token.value for token in chunk if token.type == "NAME"][-1:]
+    else:
+        for before, token in pairwise(chunk):
+            if before.type in _NAMES and token.type == "NAME":
+                yield token.value
+
+
+def _mistake(
+    source: Source, chunk: list[Token], unfit: Unfit, strange: Sequence[int]
+) -> Iterator[Diagnostic]:
+    wrong = unfit.token
+    start, end = chunk[0].span.start, chunk[-1].span.end
+    if wrong.type == END:
+        wrong = Token(END, "", Span(source.path, end, end))
+    # A character that means nothing was told already, and what follows from it is no second mistake.
+    at = bisect_left(strange, start)
+    if at == len(strange) or strange[at] > wrong.span.end:
+        yield expected.unexpected(source, chunk, wrong, _fitting(tuple(unfit.states)))
 
 
 def _chunks(source: Source, tokens: list[Token]) -> Iterator[list[Token]]:
@@ -97,26 +122,56 @@ def _chunks(source: Source, tokens: list[Token]) -> Iterator[list[Token]]:
     A declaration begins with its keyword outside all brackets, or in column 1, where only an unclosed
     bracket before it can have brought it into another one.
     """
-    chunk: list[Token] = []
-    depth = 0
+    depth = start = 0
     begun = False
     text = source.text
-    for token in tokens:
+    for at, token in enumerate(tokens):
         kind = token.type
-        if kind in _DECLARES and (depth == 0 or token.span[1] == 0 or text[token.span[1] - 1] == "\n"):
+        if kind not in _CUTS:
+            continue
+        if kind in _OPENS:
+            depth += 1
+        elif kind in _CLOSES:
+            depth -= depth > 0
+        elif depth == 0 or token.span[1] == 0 or text[token.span[1] - 1] == "\n":
             # Annotations belong to the rule that follows them.
-            if chunk and (begun or kind not in ("AT", "PERMIT", "FORBID")):
-                yield chunk
-                chunk = []
+            if at > start and (begun or kind not in ("AT", "PERMIT", "FORBID")):
+                yield tokens[start:at]
+                start = at
             depth = 0
             begun = kind != "AT"
-        elif kind in _OPENS:
-            depth += 1
-        elif kind in _CLOSES and depth:
-            depth -= 1
-        chunk.append(token)
-    if chunk:
-        yield chunk
+    if tokens:
+        yield tokens[start:]
+
+
+@cache
+def _table() -> tuple[int, Table]:
+    """The state to begin in, and the generator's table with its calls as `run` takes it."""
+    made = _grammar().parse_interactive(start="declaration").parser_state.parse_conf
+    table: dict[int, dict[str, Action]] = {state: {} for state in made.states}
+    after: dict[str, dict[int, int]] = {}
+    for state, actions in made.states.items():
+        for symbol, (step, argument) in actions.items():
+            if step is not Shift:
+                continue
+            if symbol.isupper():
+                table[state][symbol] = argument
+            else:
+                after.setdefault(symbol, {})[state] = argument
+    for state, actions in made.states.items():
+        for symbol, (step, rule) in actions.items():
+            if step is Shift:
+                continue
+            size, build, then = len(rule.expansion), made.callbacks[rule], after[rule.origin.name]
+            passes = size == 1 and isinstance(build, ExpandSingleChild)
+            table[state][symbol] = Pass(symbol, then, table) if passes else Reduce(size, build, then)
+    table[made.end_state] = {END: Done()}
+    return made.start_state, table
+
+
+@lru_cache(maxsize=256)
+def _fitting(states: tuple[int, ...]) -> frozenset[str]:
+    return frozenset(fitting(states, _table()[1]))
 
 
 @cache

@@ -34,11 +34,16 @@ class Name(Node):
 
 @dataclass(frozen=True, slots=True)
 class Module(Node):
-    """A file. `name` is its dotted module name; declarations in the order written."""
+    """A file. `name` is its dotted module name; declarations in the order written.
+
+    `lost` holds what the declarations that could not be read would have been called, a schema `schema`: that
+    it is not there was told with the reason, and is no second mistake of whoever uses it.
+    """
 
     name: str
     declarations: tuple[Declaration, ...]
     comments: tuple[Comment, ...] = field(compare=False, default=())
+    lost: frozenset[str] = field(compare=False, default=frozenset())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final, TypeAlias, TypedDict
 
 from pdp.language.source import Source, Span
-from pdp.program.lower import Code
+from pdp.program.lower import Code, Lowering
 from pdp.program.runtime import GLOBALS
 
 Emitted: TypeAlias = Callable[..., Any]
@@ -42,148 +42,129 @@ def bind(code: CodeType, name: str, constants: Sequence[Any]) -> Emitted:
 
 
 def test_code(
-    name: str, guards: Sequence[Code], slots: int, places: Sequence[Span], sources: Mapping[str, Source]
+    name: str, guards: Sequence[tuple[int, bool, Code]], lowering: Lowering, sources: Mapping[str, Source]
 ) -> CodeType:
     """The code that gives whether every guard holds. A guard is `(place, wanted, code)`.
 
     Each guard is a statement of its own, so that a tracer sees the clauses that were reached.
     """
-    emit = _Emit(places, sources)
+    emit = _Emit(lowering, sources)
     body: list[ast.stmt] = []
     for at, wanted, code in guards:
-        where = emit.where(at)
-        test = emit.of(code)
+        where = emit.where(at, emit.whole)
+        test = emit.of(code, where)
         ends = ast.UnaryOp(ast.Not(), test, **where) if wanted else test
-        leave = ast.Return(ast.Constant(False, **where), **where)
-        body.append(ast.If(ends, [leave], [], **where))
-    where = emit.where(0)
-    body.append(ast.Return(ast.Constant(True, **where), **where))
-    return emit.function(name, body, slots)
+        body.append(ast.If(ends, [ast.Return(ast.Constant(False, **where), **where)], [], **where))
+    body.append(ast.Return(ast.Constant(True, **emit.whole), **emit.whole))
+    return emit.function(name, body)
 
 
 def values_code(
-    name: str,
-    values: Sequence[tuple[str, Code]],
-    slots: int,
-    places: Sequence[Span],
-    sources: Mapping[str, Source],
+    name: str, values: Sequence[tuple[str, Code]], lowering: Lowering, sources: Mapping[str, Source]
 ) -> CodeType:
-    """The code that gives a dict of values, evaluated in order. Place 0 is the whole."""
-    emit = _Emit(places, sources)
-    where = emit.where(0)
+    """The code that gives a dict of values, evaluated in order."""
+    emit = _Emit(lowering, sources)
+    where = emit.whole
     keys: list[ast.expr | None] = [ast.Constant(key, **where) for key, _ in values]
-    return emit.function(
-        name, [ast.Return(ast.Dict(keys, [emit.of(code) for _, code in values], **where), **where)], slots
-    )
+    made = ast.Dict(keys, [emit.of(code, where) for _, code in values], **where)
+    return emit.function(name, [ast.Return(made, **where)])
 
 
 class _Emit:
-    def __init__(self, places: Sequence[Span], sources: Mapping[str, Source]) -> None:
-        self._places = places
-        self._sources = sources
-        self._path = places[0].path
-        # What was inlined from another file has no line here, and takes that of what stands around it.
-        self._last = self._locate(places[0])
+    """Emits one function. `whole` is where it stands."""
 
-    def function(self, name: str, body: list[ast.stmt], slots: int) -> CodeType:
-        where = self.where(0)
-        names = ["facts", *(f"k{slot}" for slot in range(slots))]
-        parameters = ast.arguments(
-            posonlyargs=[],
-            args=[ast.arg(one, **where) for one in names],
-            kwonlyargs=[],
-            kw_defaults=[],
-            defaults=[],
-        )
-        definition = ast.FunctionDef(name, parameters, body, [], **where)
+    def __init__(self, lowering: Lowering, sources: Mapping[str, Source]) -> None:
+        self._places = lowering.places
+        self._slots = len(lowering.constants)
+        self._path = self._places[0].path
+        self._source = sources.get(self._path, Source(self._path, "", ""))
+        self.whole = self._located(self._places[0])
+
+    def function(self, name: str, body: list[ast.stmt]) -> CodeType:
+        parameters = _parameters(["facts", *(f"k{slot}" for slot in range(self._slots))], self.whole)
+        definition = ast.FunctionDef(name, parameters, body, [], **self.whole)
         made = compile(ast.Module([definition], []), self._path or "<policy>", "exec", dont_inherit=True)
         return next(one for one in made.co_consts if isinstance(one, CodeType))
 
-    def where(self, at: int) -> _Where:
-        """Where a place is."""
+    def where(self, at: int, around: _Where) -> _Where:
+        """Where a place is. What was inlined from another file has no line here: it is where it was put."""
         span = self._places[at]
-        if span.path == self._path:
-            self._last = self._locate(span)
-        return self._last
+        return self._located(span) if span.path == self._path else around
 
-    def _locate(self, span: Span) -> _Where:
-        source = self._sources.get(span.path)
-        if source is None:
-            return {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
-        start, end = source.place(span.start), source.place(span.end)
-        return {
-            "lineno": start.line,
-            "col_offset": len(source.line(start.line)[: start.column - 1].encode()),
-            "end_lineno": end.line,
-            "end_col_offset": len(source.line(end.line)[: end.column - 1].encode()),
-        }
+    def _located(self, span: Span) -> _Where:
+        first, start = self._place(span.start)
+        last, end = self._place(span.end)
+        return {"lineno": first, "col_offset": start, "end_lineno": last, "end_col_offset": end}
 
-    def of(self, code: Code) -> ast.expr:
-        """The expression for `code`."""
+    def _place(self, offset: int) -> tuple[int, int]:
+        line, column = self._source.place(offset)
+        return line, len(self._source.text[offset - column + 1 : offset].encode())
+
+    def of(self, code: Code, around: _Where) -> ast.expr:
+        """The expression for `code`, which stands within what is at `around`."""
         operation, at, *rest = code
-        where = self.where(at)
+        where = self.where(at, around)
         match operation:
             case "constant":
                 return _name(f"k{rest[0]}", where)
             case "text":
                 return ast.Constant(rest[0], **where)
             case "fact":
-                return ast.Attribute(_name("facts", where), rest[0], ast.Load(), **where)
+                return ast.Attribute(_name("facts", where), rest[0], _LOAD, **where)
             case "variable" | "kept":
                 return _name(rest[0], where)
             case "missing":
                 return _name("MISSING", where)
             case "member":
-                return ast.Subscript(self.of(rest[0]), ast.Constant(rest[1], **where), ast.Load(), **where)
+                return ast.Subscript(self.of(rest[0], where), ast.Constant(rest[1], **where), _LOAD, **where)
             case "get":
                 record, name, fallback = rest
-                get = ast.Attribute(self.of(record), "get", ast.Load(), **where)
-                return ast.Call(get, [ast.Constant(name, **where), self.of(fallback)], [], **where)
+                get = ast.Attribute(self.of(record, where), "get", _LOAD, **where)
+                return ast.Call(get, [ast.Constant(name, **where), self.of(fallback, where)], [], **where)
             case "there":
-                return ast.Compare(self.of(rest[0]), [ast.IsNot()], [_name("MISSING", where)], **where)
+                return ast.Compare(self.of(rest[0], where), [ast.IsNot()], [_name("MISSING", where)], **where)
             case "keep":
-                target = ast.Name(rest[0], ast.Store(), **where)
-                return ast.NamedExpr(target, self.of(rest[1]), **where)
+                return ast.NamedExpr(
+                    ast.Name(rest[0], ast.Store(), **where), self.of(rest[1], where), **where
+                )
             case "call":
-                return ast.Call(_name(rest[0], where), self._all(rest[1:]), [], **where)
+                arguments = [self.of(argument, where) for argument in rest[1:]]
+                return ast.Call(_name(rest[0], where), arguments, [], **where)
             case "apply":
-                return ast.Call(_name(f"k{rest[0]}", where), [self.of(rest[1])], [], **where)
+                return ast.Call(_name(f"k{rest[0]}", where), [self.of(rest[1], where)], [], **where)
             case "method":
                 name, subject, argument = rest
-                method = ast.Attribute(self.of(subject), name, ast.Load(), **where)
-                return ast.Call(method, [self.of(argument)], [], **where)
+                method = ast.Attribute(self.of(subject, where), name, _LOAD, **where)
+                return ast.Call(method, [self.of(argument, where)], [], **where)
             case "compare":
                 operator, left, right = rest
-                return ast.Compare(self.of(left), [_COMPARE[operator]()], [self.of(right)], **where)
+                compared = [_COMPARE[operator]()]
+                return ast.Compare(self.of(left, where), compared, [self.of(right, where)], **where)
             case "compute":
                 operator, left, right = rest
-                return ast.BinOp(self.of(left), _COMPUTE[operator](), self.of(right), **where)
+                return ast.BinOp(self.of(left, where), _COMPUTE[operator](), self.of(right, where), **where)
             case "minus":
-                return ast.UnaryOp(ast.USub(), self.of(rest[0]), **where)
+                return ast.UnaryOp(ast.USub(), self.of(rest[0], where), **where)
             case "not":
-                return ast.UnaryOp(ast.Not(), self.of(rest[0]), **where)
-            case "and":
-                return ast.BoolOp(ast.And(), self._all(rest), **where)
-            case "or":
-                return ast.BoolOp(ast.Or(), self._all(rest), **where)
+                return ast.UnaryOp(ast.Not(), self.of(rest[0], where), **where)
+            case "and" | "or":
+                operands = [self.of(operand, where) for operand in rest]
+                return ast.BoolOp(ast.And() if operation == "and" else ast.Or(), operands, **where)
             case "if":
-                condition, then, otherwise = self._all(rest)
-                return ast.IfExp(condition, then, otherwise, **where)
+                condition, then, otherwise = rest
+                test = self.of(condition, where)
+                return ast.IfExp(test, self.of(then, where), self.of(otherwise, where), **where)
             case "each":
                 kind, variable, over, condition = rest
-                return self._each(kind, variable, over, condition, where)
+                # A function and not a comprehension, for those do not let their parts keep values.
+                asked = ast.Lambda(_parameters([variable], where), self.of(condition, where), **where)
+                outcomes = ast.Call(_name("map", where), [asked, self.of(over, where)], [], **where)
+                return ast.Call(_name(kind, where), [outcomes], [], **where)
             case _:
                 raise AssertionError(operation)
 
-    def _all(self, codes: Sequence[Code]) -> list[ast.expr]:
-        return [self.of(code) for code in codes]
 
-    def _each(self, kind: str, variable: str, over: Code, condition: Code, where: _Where) -> ast.expr:
-        # A function and not a comprehension, for those do not let their parts keep values.
-        members = self.of(over)
-        asked = ast.Lambda(_parameters([variable], where), self.of(condition), **where)
-        outcomes = ast.Call(_name("map", where), [asked, members], [], **where)
-        return ast.Call(_name(kind, where), [outcomes], [], **where)
+_LOAD: Final = ast.Load()
 
 
 def _parameters(names: Sequence[str], where: _Where) -> ast.arguments:
@@ -192,4 +173,4 @@ def _parameters(names: Sequence[str], where: _Where) -> ast.arguments:
 
 
 def _name(name: str, where: _Where) -> ast.Name:
-    return ast.Name(name, ast.Load(), **where)
+    return ast.Name(name, _LOAD, **where)

@@ -32,9 +32,10 @@ a numbered slot, and stands in `constants`. Each node begins with its operation 
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
-from pdp.access.values import VISIT_LIMIT, in_order
+from pdp.access.values import VISIT_LIMIT, Ip, in_order
 from pdp.language.source import Span
 from pdp.program.runtime import within
 from pdp.rules.terms import (
@@ -75,11 +76,12 @@ _METHODS: Final = {"starts_with": "startswith", "ends_with": "endswith"}
 
 
 class Lowering:
-    """The code of one function. What grows: `constants` by slot, `places` by number."""
+    """The code of one function that stands at `whole`, place 0. What grows: `constants` by slot, `places` by
+    number."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Span) -> None:
         self.constants: list[Any] = []
-        self.places: list[Span] = []
+        self.places: list[Span] = [whole]
         self._variables: dict[str, str] = {}
         self._kept = 0
 
@@ -211,10 +213,10 @@ class Lowering:
     def _in(self, term: In, at: int) -> Code:
         item, container = term.item, term.container
         one = family(item)
-        if one == "ip" and isinstance(container, Const) and _families(container.value) == {"ip"}:
+        members = _member_family(container)
+        if one == members == "ip" and isinstance(container, Const):
             return self.apply(within(container.value), self.of(item), at)
-        of_one_family = one != "unknown" and one == _member_family(container)
-        if (of_one_family and one != "ip") or (one == "ip" and family(container) == "ip"):
+        if one == family(container) == "ip" or (one == members and one not in ("ip", "unknown")):
             return ("compare", at, "in", self.of(item), self.of(container))
         return ("call", at, "is_in", self.of(item), self.of(container))
 
@@ -250,7 +252,7 @@ class Lowering:
 
     def _quantify(self, term: Quantify, at: int) -> Code:
         over = term.over
-        if isinstance(over, Const) and _are_few_in_order(over.value):
+        if isinstance(over, Const) and _member_family(over) != "unknown" and len(over.value) <= VISIT_LIMIT:
             members = self.constant(tuple(in_order(over.value)), self.at(over.span))
         else:
             members = ("call", at, "visited", self.of(over), ("text", at, term.kind))
@@ -274,7 +276,7 @@ def family(term: Term) -> Family:
     """The family of the value of `term`; `unknown` where only a request will tell."""
     match term:
         case Const():
-            return _family_of_value(term.value)
+            return _OF_VALUE[type(term.value)]
         case Root():
             return "string" if term.name == "audience" else "timestamp" if term.name == "now" else "dict"
         case Has() | Not() | And() | Or() | Compare() | In() | Quantify():
@@ -299,25 +301,18 @@ def _family_of_type(type: Type) -> Family:
             assert_never(type)
 
 
-_OF_VALUE: Final[dict[str, Family]] = {
-    "bool": "bool", "int": "int", "float": "float", "str": "string", "timedelta": "duration",
-    "datetime": "timestamp", "Ip": "ip", "frozenset": "set", "dict": "dict",
+_OF_VALUE: Final[dict[type, Family]] = {
+    bool: "bool", int: "int", float: "float", str: "string", timedelta: "duration", datetime: "timestamp",
+    Ip: "ip", frozenset: "set", dict: "dict",
 }  # fmt: skip
-
-
-def _family_of_value(value: Any) -> Family:
-    return _OF_VALUE[type(value).__name__]
 
 
 def _member_family(container: Term) -> Family:
     """The family of what a set holds, or of the keys of a map; `unknown` where it may hold several."""
     if isinstance(container, Const):
-        if isinstance(container.value, dict):
-            return "string"
-        found = (
-            {_family_of_value(member) for member in container.value} if family(container) == "set" else set()
-        )
-        return found.pop() if len(found) == 1 else "unknown"
+        # A literal's members are looked at, not its type: seen as a parameter, it has the parameter's.
+        kinds = set(map(type, container.value)) if isinstance(container.value, frozenset) else set()
+        return _OF_VALUE[kinds.pop()] if len(kinds) == 1 else "unknown"
     match container.type:
         case SetOf():
             return _family_of_type(container.type.member)
@@ -325,16 +320,6 @@ def _member_family(container: Term) -> Family:
             return "string"
         case _:
             return "unknown"
-
-
-def _families(value: Any) -> set[Family]:
-    """The families of the members of a set; none for another value."""
-    return {_family_of_value(member) for member in value} if isinstance(value, frozenset) else set()
-
-
-def _are_few_in_order(value: Any) -> bool:
-    """Whether a set is one that `any` and `all` can be given in order at load."""
-    return len(_families(value)) == 1 and len(value) <= VISIT_LIMIT and not _families(value) & {"set", "dict"}
 
 
 def _literal(term: Term) -> str:

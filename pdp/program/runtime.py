@@ -7,7 +7,8 @@ here is how an attribute is looked for that may be absent, and sets prepared at 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from pdp.access import values
@@ -51,7 +52,8 @@ def set_of(*members: Any) -> frozenset[Any]:
         raise Failed("type", "[]") from None
 
 
-def within(networks: Iterable[Ip]) -> Callable[[Ip], bool]:
+@lru_cache(maxsize=1_024)
+def within(networks: frozenset[Ip]) -> Callable[[Ip], bool]:
     """Whether an address or network lies within one of `networks`, found by bisection.
 
     Networks are nested or apart, never half over each other, so without the nested ones the last that begins

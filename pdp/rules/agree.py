@@ -61,6 +61,17 @@ def _record_fits(given: RecordOf, wanted: RecordOf) -> bool:
     return True
 
 
+def as_written(type: Type) -> Type:
+    """The type of a literal that stands where `type` is asked for: an enum is written as text."""
+    match type:
+        case Enum():
+            return STRING
+        case SetOf(member):
+            return SetOf(as_written(member))
+        case _:
+            return type
+
+
 def alike(left: Type, right: Type) -> bool:
     """Whether `==` between the two can ever be asked: int with float, enum with string, set with set."""
     if fits(left, right) or fits(right, left):
@@ -71,11 +82,14 @@ def alike(left: Type, right: Type) -> bool:
 
 
 def join(left: Type, right: Type) -> Type | None:
-    """The one type of a value that is either `left` or `right`, or None where there is none."""
-    if left is right or left == right or right == UNKNOWN:
+    """The one type of a value that is either `left` or `right`, or None where there is none.
+
+    What is unknown stays so: compiled code checks no value whose type it is told.
+    """
+    if left is right or left == right:
         return left
-    if left == UNKNOWN:
-        return right
+    if UNKNOWN in (left, right):
+        return UNKNOWN
     if isinstance(left, Enum) and isinstance(right, Enum):
         return Enum((*left.members, *(m for m in right.members if m not in left.members)))
     if isinstance(left, SetOf) and isinstance(right, SetOf):
@@ -97,6 +111,19 @@ def has_float(type: Type) -> bool:
             return has_float(value)
         case _:
             return type == FLOAT
+
+
+def has_unknown(type: Type) -> bool:
+    """Whether only a request will tell of what type a value is, or what its members are."""
+    match type:
+        case SetOf(member):
+            return has_unknown(member)
+        case MapOf(value):
+            return has_unknown(value)
+        case RecordOf(attributes):
+            return any(has_unknown(attribute.type) for _, attribute in attributes)
+        case _:
+            return type == UNKNOWN
 
 
 def same(left: Type, right: Type) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, time
 
 from pdp.language import syntax
+from pdp.language.source import Span
 from pdp.language.suggest import suggest
 from pdp.rules.rules import Annotations
 from pdp.rules.scope import Scope
@@ -16,8 +17,8 @@ from pdp.rules.scope import Scope
 _KNOWN = ("owner", "control", "sunset", "since", "ticket")
 
 
-def annotated(nodes: Sequence[syntax.Annotation], scope: Scope) -> Annotations:
-    """What the annotations of one rule say."""
+def annotated(nodes: Sequence[syntax.Annotation], scope: Scope, spans: dict[str, Span]) -> Annotations:
+    """What the annotations of one rule say. Adds where its dates stand to `spans`."""
     owner = ticket = ""
     controls: tuple[str, ...] = ()
     since = sunset = None
@@ -25,9 +26,7 @@ def annotated(nodes: Sequence[syntax.Annotation], scope: Scope) -> Annotations:
     for node in nodes:
         name = node.name.text
         if name not in _KNOWN:
-            hint = (
-                suggest(name, _KNOWN) or "there are `@owner`, `@control`, `@sunset`, `@since` and `@ticket`"
-            )
+            hint = suggest(name, _KNOWN, "@") or f"there are {', '.join(f'`@{known}`' for known in _KNOWN)}"
             scope.tell("PDP212", node.name.span, f"there is no annotation `@{name}`", hint)
             continue
         if name in seen:
@@ -42,10 +41,12 @@ def annotated(nodes: Sequence[syntax.Annotation], scope: Scope) -> Annotations:
                 controls = _texts(node, scope)
             case "since":
                 since = _date(node, scope)
+                spans["since"] = node.span
             case _:
                 sunset = _date(node, scope)
-                if since is not None and sunset is not None and sunset <= since:
-                    scope.tell("PDP321", node.span, "this sunset is not after the rule's `@since`")
+                spans["sunset"] = node.span
+    if since is not None and sunset is not None and sunset <= since:
+        scope.tell("PDP321", spans["sunset"], "this sunset is not after the rule's `@since`")
     return Annotations(owner, controls, ticket, since, sunset)
 
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
-from pdp.access.patterns import glob
+from pdp.rules.agree import same
+from pdp.rules.globs import covers, overlap
 from pdp.rules.known import Known
 from pdp.schema.schema import ACTION, CALLER, CREDENTIAL, RESOURCE, TASK, Schema
-from pdp.schema.types import Attribute, RecordOf, Type
-
-# Stands for "any run of characters" in a glob seen as a text; no policy text can hold it.
-_ANY = "\0"
+from pdp.schema.types import UNKNOWN, Attribute, RecordOf, Type
 
 
 class Reading(NamedTuple):
@@ -51,11 +48,17 @@ class Roots:
         }
         self.resources = {name: dict(r.attributes) for name, r in schema.resources.items()}
 
+    def of_type(self, type: str) -> frozenset[str]:
+        """What `Known.types` is where a resource is of `type`: empty where that was told to be undeclared."""
+        return frozenset((type,)) if type in self.resources or not self.schema.strict else frozenset()
+
     def read(self, root: str, name: str, known: Known) -> Reading | None:
         """The member `name` of `root`; None where nothing declares it."""
         found = self.fixed[root].get(name)
         if found is not None:
             return Reading(found.type, found.optional)
+        if root == "resource" and known.types is not None and not known.types:
+            return Reading(UNKNOWN, optional=False)
         if root == "resource":
             key = (name, known.types)
             if key not in self._read:
@@ -88,7 +91,7 @@ class Roots:
         asked = sorted(self.resources if types is None else types)
         found = [(t, a) for t in asked if (a := self.resources.get(t, {}).get(name)) is not None]
         every = types is not None and len(found) == len(asked)
-        return _together([(f"resource {t}", a) for t, a in found], every)
+        return self._together([(f"resource {t}", a) for t, a in found], every) if found else None
 
     def _action(self, patterns: tuple[str, ...] | None) -> dict[str, Reading]:
         memory = self._actions.get(patterns)
@@ -107,64 +110,16 @@ class Roots:
             # A name is sure to have the attribute when one declaration that requires it covers the pattern.
             every = all(any(not a.optional and covers(d, p) for d, a in found) for p in asked)
             covered = all(any(covers(d, p) for d, _ in found) for p in asked)
-            reading = _together([(f'action "{d}"', a) for d, a in found], covered)
-            if reading is not None:
-                readings[name] = reading._replace(optional=not every)
+            reading = self._together([(f'action "{d}"', a) for d, a in found], covered)
+            readings[name] = reading._replace(optional=not every)
         return readings
 
-
-def _together(found: list[tuple[str, Attribute]], every: bool) -> Reading | None:
-    if not found:
-        return None
-    type = found[0][1].type
-    conflict = any(a.type != type for _, a in found)
-    optional = not every or any(a.optional for _, a in found)
-    return Reading(type, optional, () if every else tuple(who for who, _ in found), conflict)
-
-
-@lru_cache(maxsize=65536)
-def covers(wide: str, narrow: str) -> bool:
-    """Whether the glob `wide` matches every text that the glob `narrow` matches."""
-    return glob(wide)("".join(_symbols(narrow)))
-
-
-@lru_cache(maxsize=65536)
-def overlap(left: str, right: str) -> bool:
-    """Whether some text matches both globs."""
-    one, two = _symbols(left), _symbols(right)
-    # Places in `two` that can be reached after each symbol of `one`, as in a table of edit distances.
-    reached = _closure({0}, two)
-    for symbol in one:
-        if symbol == _ANY:
-            reached = set(range(min(reached), len(two) + 1)) if reached else reached
-        else:
-            step = set()
-            for at in reached:
-                if at < len(two) and two[at] == _ANY:
-                    step.add(at)
-                elif at < len(two) and two[at] == symbol:
-                    step.add(at + 1)
-            reached = _closure(step, two)
-    return len(two) in reached
-
-
-def _closure(places: set[int], symbols: list[str]) -> set[int]:
-    """A star may also be the empty text."""
-    found = set(places)
-    for at in sorted(places):
-        while at < len(symbols) and symbols[at] == _ANY:
-            at += 1
-            found.add(at)
-    return found
-
-
-def _symbols(pattern: str) -> list[str]:
-    symbols, at = [], 0
-    while at < len(pattern):
-        if pattern.startswith("\\*", at):
-            symbols.append("*")
-            at += 2
-        else:
-            symbols.append(_ANY if pattern[at] == "*" else pattern[at])
-            at += 1
-    return symbols
+    def _together(self, found: list[tuple[str, Attribute]], every: bool) -> Reading:
+        type = found[0][1].type
+        conflict = any(not same(a.type, type) for _, a in found)
+        optional = not every or any(a.optional for _, a in found)
+        some = () if every else tuple(who for who, _ in found)
+        if some and not self.schema.strict:
+            # Where nobody declares it, it is there too, and of any type.
+            return Reading(UNKNOWN, optional, some)
+        return Reading(type, optional, some, conflict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pdp.language import syntax
 from pdp.language.suggest import suggest
-from pdp.rules.agree import alike, fits, join
+from pdp.rules.agree import alike, fits
 from pdp.rules.operators import literal_member, named
 from pdp.rules.scope import Scope
 from pdp.rules.terms import Call, Const, Term
@@ -25,20 +25,18 @@ def call(node: syntax.Call, arguments: tuple[Term, ...], scope: Scope) -> Term:
     if len(arguments) != wanted:
         return scope.wrong("PDP309", node.span, wrong_count(name, wanted, len(arguments)))
     right = True
-    member: Type = UNKNOWN
+    member: Type | None = None
     for at, (written, argument) in enumerate(zip(node.arguments, arguments, strict=True)):
         parameter = function.parameters[at]
         if parameter.literal:
             right = _literal(function, at, written, argument, scope) and right
         elif parameter.types == (SetOf(MEMBER),) and isinstance(argument.type, SetOf):
-            both = join(member, argument.type.member)
-            if both is None or not alike(member, argument.type.member):
-                other = named(argument.type.member)
-                message = f"`{name}` compares sets of one type, not of {named(member)} and {other}"
+            if member is not None and not alike(member, argument.type.member):
+                types = f"{named(member)} and {named(argument.type.member)}"
+                message = f"`{name}` compares sets of one type, not of {types}"
                 scope.tell("PDP310", node.span, message)
                 right = False
-            else:
-                member = both
+            member = argument.type.member
         elif argument.type != UNKNOWN and not any(
             fits(argument.type, type) for type in parameter.types if type != SetOf(MEMBER)
         ):
@@ -46,10 +44,14 @@ def call(node: syntax.Call, arguments: tuple[Term, ...], scope: Scope) -> Term:
             right = False
     if not right:
         return scope.nothing(node.span)
-    right = _sets_of_enums(node, arguments, scope)
+    for argument in arguments:
+        for literal, other in zip(node.arguments, arguments, strict=True):
+            # Texts are compared with an enum only as members of sets: `caller.kind like "w*"` is no mistake.
+            if isinstance(argument.type, SetOf) and not literal_member(literal, other, argument.type, scope):
+                return scope.nothing(node.span)
     if function.result == IP and isinstance(arguments[0], Const):
         return Const(function.prepare[0](arguments[0].value), span=node.span, type=IP)
-    return Call(name, arguments, span=node.span, type=function.result if right else UNKNOWN)
+    return Call(name, arguments, span=node.span, type=function.result)
 
 
 def wrong_count(name: str, wanted: int, given: int) -> str:
@@ -65,10 +67,8 @@ def _literal(function: Function, at: int, node: syntax.Expression, argument: Ter
         message = f"the {parameter.name} of `{function.name}` is a literal text, known before any request"
         scope.tell("PDP311", node.span, message)
         return False
-    prepare = function.prepare.get(at)
     try:
-        if prepare is not None:
-            prepare(argument.value)
+        function.prepare[at](argument.value)
     except ValueError as problem:
         scope.tell("PDP311", node.span, str(problem))
         return False
@@ -81,20 +81,5 @@ def _wrong_type(function: Function, at: int, node: syntax.Expression, argument: 
         "a set" if isinstance(t, SetOf) else "a map" if "map<" in str(t) else named(t)
         for t in parameter.types
     ]
-    message = f"the {parameter.name} of `{function.name}` is {' or '.join(types)}, not {named(argument.type)}"
+    message = f"`{parameter.name}` of `{function.name}` is {' or '.join(types)}, not {named(argument.type)}"
     scope.tell("PDP310", node.span, message)
-
-
-def _sets_of_enums(node: syntax.Call, arguments: tuple[Term, ...], scope: Scope) -> bool:
-    """`overlaps(labels, ["hihg"])`: a literal member that no value of the enum can be."""
-    for argument in arguments:
-        if not isinstance(argument.type, SetOf):
-            continue
-        for written, other in zip(node.arguments, arguments, strict=True):
-            if isinstance(other, Const) and isinstance(written, syntax.SetExpression):
-                for member in written.members:
-                    if isinstance(member, syntax.Text):
-                        text = Const(member.value, span=member.span)
-                        if not literal_member(member, text, argument.type.member, scope):
-                            return False
-    return True

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from pdp.language import syntax
-from pdp.language.diagnostic import Diagnostic
+from pdp.language.diagnostic import Diagnostic, has_errors
 from pdp.language.suggest import suggest
 from pdp.rules.environment import Environment
 from pdp.rules.expectations import candidates, expectation, used
 from pdp.rules.interface import Interface
-from pdp.rules.places import is_root
 from pdp.rules.rules import Case
 from pdp.rules.scope import Scope
 from pdp.rules.setup import SetUp
@@ -37,7 +36,7 @@ def cases(
             its = _test(declaration, here, environment, wrong.append)
             for diagnostic in dict.fromkeys(wrong):
                 report(diagnostic)
-            if not wrong:
+            if not has_errors(wrong):
                 found += its
     return tuple(found)
 
@@ -83,7 +82,8 @@ def _test(node: syntax.Test, here: Interface, environment: Environment, report: 
         if table is not None:
             label += f" [{row}: {', '.join(cell_words(cell) for cell in cells.values())}]"
         expected = expectation(expect, cells, here, environment, report)
-        if expected is not None:
+        # What a fixture that is not there would have stated is not missing too.
+        if expected is not None and len(fixtures) == len(node.using):
             found.append(
                 set_up.case(here.module, label, row if table is not None else 0, expected, node, scope)
             )
@@ -132,6 +132,8 @@ def _fixture(
     for where, short in candidates(name.text, here, environment):
         if short in where.fixtures:
             return where.fixtures[short], where
+        if short in where.lost:
+            return None
     known = [*here.fixtures, *(f for other in used(here, environment) for f in other.fixtures)]
     report(Diagnostic("PDP507", name.span, f"there is no fixture `{name.text}`", suggest(name.text, known)))
     return None
@@ -140,22 +142,18 @@ def _fixture(
 def _rows(table: syntax.Table, report: Report) -> Iterable[Cells]:
     names: list[str] = []
     for name in table.names:
-        if is_root(name.text):
-            report(
-                Diagnostic(
-                    "PDP207",
-                    name.span,
-                    f"`{name.text}` is a part of every request: call the column otherwise",
-                )
-            )
-        elif name.text in names:
+        if name.text in names:
             report(Diagnostic("PDP206", name.span, f"this table has two columns `{name.text}`"))
         names.append(name.text)
     if not table.rows:
         report(Diagnostic("PDP510", table.span, "a table without rows tests nothing"))
     for row in table.rows:
         if len(row.cells) != len(names):
-            message = f"this row has {len(row.cells)} cells for {len(names)} columns"
+            message = f"this row has {_count(row.cells, 'cell')} for {_count(names, 'column')}"
             report(Diagnostic("PDP510", row.span, message))
         else:
             yield dict(zip(names, row.cells, strict=True))
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pdp.language import syntax
-from pdp.language.diagnostic import Diagnostic
+from pdp.language.diagnostic import Diagnostic, has_errors
 from pdp.language.suggest import suggest
 from pdp.rules import definitions
 from pdp.rules.annotations import annotated
@@ -91,11 +91,12 @@ def check_module(module: syntax.Module, environment: Environment) -> CheckedModu
         scope = Scope(environment, here, wrong.append)
         if isinstance(declaration, syntax.Rule):
             rule = _rule(declaration, scope)
-            if not wrong and not scope.broken and here.rules[declaration.name.text] == declaration.name.span:
+            first = here.rules[declaration.name.text] == declaration.name.span
+            if first and not has_errors(wrong) and not scope.broken:
                 rules.append(rule)
         elif isinstance(declaration, syntax.Assert):
             one = _assert(declaration, scope)
-            if not wrong and not scope.broken:
+            if not has_errors(wrong) and not scope.broken:
                 asserts.append(one)
         found += wrong
     tests = cases(module, here, environment, found.append)
@@ -146,8 +147,8 @@ def _check_uses(here: Interface, environment: Environment, found: list[Diagnosti
 def _rule(node: syntax.Rule, scope: Scope) -> Rule:
     spans = {"name": node.name.span, "rule": node.span}
     its_head = head(node.clauses, scope, spans)
-    notes = annotated(node.annotations, scope)
-    scope.known = _known(its_head)
+    notes = annotated(node.annotations, scope, spans)
+    scope.known = _known(its_head, scope)
     conditions: list[Condition] = []
     because: syntax.Because | None = None
     for clause in node.clauses:
@@ -176,12 +177,12 @@ def _rule(node: syntax.Rule, scope: Scope) -> Rule:
     )  # fmt: skip
 
 
-def _known(head: Head) -> Known:
+def _known(head: Head, scope: Scope) -> Known:
     """What the head alone makes certain."""
-    if head.resource_type is None and head.actions is None:
+    type = head.resource_type
+    if type is None and head.actions is None:
         return NOTHING
-    types = None if head.resource_type is None else frozenset((head.resource_type,))
-    return Known(types=types, actions=head.actions)
+    return Known(types=None if type is None else scope.environment.roots.of_type(type), actions=head.actions)
 
 
 def _duty(node: syntax.Require, scope: Scope) -> Duty:

@@ -5,15 +5,15 @@ Knows `infer` only as the function it is given: the two call each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pdp.language import syntax
-from pdp.language.diagnostic import Diagnostic
+from pdp.language.diagnostic import Diagnostic, has_errors
 from pdp.language.source import Span
 from pdp.language.suggest import suggest
-from pdp.rules.agree import fits
+from pdp.rules.agree import as_written, fits, has_unknown
 from pdp.rules.calls import wrong_count
 from pdp.rules.environment import Environment
 from pdp.rules.interface import ROOTS, Interface
@@ -42,7 +42,6 @@ class Body:
     right: bool
     diagnostics: tuple[Diagnostic, ...] = ()
     term: Term | None = None
-    type: Type = UNKNOWN
     plain: bool = False
     size: int = 0
     depth: int = 0
@@ -52,16 +51,24 @@ class Body:
 _WRONG = Body(right=False)
 
 
-def find(node: syntax.Name, scope: Scope) -> Use | None:
-    """The let or def that `node` names, dotted or not; None where there is none and that was told."""
+def find(node: syntax.Name, scope: Scope, also: Iterable[str] = ()) -> Use | None:
+    """The let or def that `node` names, dotted or not; None where there is none and that was told.
+
+    `also`: what else could be meant in its place.
+    """
     interface = scope.interface
     alias, dot, name = node.text.rpartition(".")
     if not dot:
         if name in interface.definitions:
             return Use(interface, name)
-        _unknown(node, scope)
+        _unknown(node, scope, also)
         return None
     use = interface.uses.get(alias)
+    if use is None and alias in interface.lost:
+        return None  # told where it is used
+    if use is None and alias.partition(".")[0] in ROOTS:
+        scope.tell("PDP202", node.span, f"there is no function `{node.text}`")
+        return None
     if use is None:
         message = f"`{alias}` is no module that this one uses"
         hint = suggest(alias, interface.uses) or _offer(alias, scope)
@@ -70,6 +77,8 @@ def find(node: syntax.Name, scope: Scope) -> Use | None:
     other = scope.environment.interfaces.get(use.module.text)
     if other is None:
         return None  # told where the module is named
+    if name in other.lost:
+        return None  # told where it cannot be read
     if name not in other.definitions:
         hint = suggest(name, other.definitions)
         scope.tell("PDP201", node.span, f"`{use.module.text}` declares no `{name}`", hint)
@@ -77,14 +86,16 @@ def find(node: syntax.Name, scope: Scope) -> Use | None:
     return Use(other, name)
 
 
-def _unknown(node: syntax.Name, scope: Scope) -> None:
+def _unknown(node: syntax.Name, scope: Scope, also: Iterable[str]) -> None:
     name, interface = node.text, scope.interface
+    if name in interface.lost:
+        return
     if name in interface.uses:
         scope.tell("PDP214", node.span, f"`{name}` is a module", f"name what it declares: `{name}.…`")
     elif name in FUNCTIONS:
         scope.tell("PDP214", node.span, f"`{name}` is a function", f"call it: `{name}(…)`")
     else:
-        known = [*scope.names, *interface.definitions, *ROOTS, *interface.uses]
+        known = [*also, *scope.names, *interface.definitions, *ROOTS, *interface.uses]
         hint = suggest(name, known) or _offer(name, scope)
         scope.tell("PDP201", node.span, f"there is nothing called `{name}` here", hint)
 
@@ -144,11 +155,9 @@ def apply(
 def _argument(
     use: Use, parameter: syntax.Parameter, type: Type, node: syntax.Expression, argument: Term, scope: Scope
 ) -> bool:
-    if isinstance(argument, Const) and not literal_member(node, argument, type, scope):
+    if not literal_member(node, argument, type, scope):
         return False
-    if fits(argument.type, type) or (
-        isinstance(argument, Const) and isinstance(argument.value, str) and "|" in str(type)
-    ):
+    if fits(argument.type, as_written(type) if isinstance(argument, Const) else type):
         return True
     message = f"`{parameter.name.text}` of `{use.name}` is {named(type)}, not {named(argument.type)}"
     scope.tell("PDP310", node.span, message)
@@ -186,7 +195,8 @@ def _inline(
     report = scope.report
 
     def relay(found: Diagnostic) -> None:
-        report(Diagnostic(found.code, span, f"in `{use.name}`: {found.message}", found.hint))
+        if found.severity == "error":  # a warning was told where the definition stands
+            report(Diagnostic(found.code, span, f"in `{use.name}`: {found.message}", found.hint))
 
     scope.interface, scope.names, scope.report = use.interface, names, relay
     scope.inlined += 1
@@ -217,15 +227,18 @@ def _by_itself(environment: Environment, interface: Interface, name: str, infer:
     found: list[Diagnostic] = []
     scope = Scope(environment, interface, found.append, lenient=True)
     node = definition.value if isinstance(definition, syntax.Let) else definition.body
+    types = interface.parameters.get(name, ())
     if isinstance(definition, syntax.Def):
-        types = interface.parameters[name]
         for parameter, type in zip(definition.parameters, types, strict=True):
-            scope.names[parameter.name.text] = Variable(parameter.name.text, span=parameter.span, type=type)
+            name = parameter.name.text
+            scope.names.setdefault(name, Variable(name, span=parameter.span, type=type))
     try:
         term = infer(node, scope, False)
     except TooLarge as limit:
         problem = Diagnostic("PDP317", definition.name.span, str(limit), "say the same in fewer steps")
         return Body(right=False, diagnostics=(*found, problem))
+    # A parameter whose type or name was told to be wrong says nothing of the arguments.
+    right = len(scope.names) == len(types) and not any(map(has_unknown, types)) and not has_errors(found)
     plain = not found and not scope.contextual and not scope.quantified
     kept = term if plain and isinstance(definition, syntax.Let) else None
-    return Body(not found, tuple(found), kept, term.type, plain, scope.size, scope.deepest)
+    return Body(right, tuple(found), kept, plain, scope.size, scope.deepest)

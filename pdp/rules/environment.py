@@ -12,7 +12,8 @@ from typing import Any
 from pdp.language.diagnostic import Diagnostic
 from pdp.language.source import Span
 from pdp.rules.agree import same, same_attribute
-from pdp.rules.attributes import Roots, overlap
+from pdp.rules.attributes import Roots
+from pdp.rules.globs import overlap
 from pdp.rules.interface import Entry, Interface, ordered
 from pdp.schema.schema import ACTION, CALLER, EMPTY, RESOURCE, Schema
 from pdp.schema.types import Attribute, RecordOf
@@ -24,6 +25,7 @@ _BUILT_IN = {"caller": CALLER, "action": ACTION, "resource": RESOURCE, "context"
 class Environment:
     """All interfaces by module, the merged schema, and what `infer` learned about lets and defs (`bodies`,
     the one part that grows; it depends on nothing but the rest). `order` has each module after those it uses.
+    `warn`: what no schema declares is told and still read, where the schema is not strict.
     """
 
     interfaces: dict[str, Interface]
@@ -31,17 +33,18 @@ class Environment:
     schema: Schema
     roots: Roots
     obligations: frozenset[str] = frozenset()
+    warn: bool = False
     bodies: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 def merge(
-    interfaces: Sequence[Interface], *, strict: bool = True, max_rules: int = 100_000
+    interfaces: Sequence[Interface], *, strict: bool = True, warn: bool = False, max_rules: int = 100_000
 ) -> tuple[Environment, tuple[Diagnostic, ...]]:
     """The environment of `interfaces`, and what is wrong between modules: circles, and types at odds."""
     found: list[Diagnostic] = []
     known: dict[str, Interface] = {}
     for each in sorted(interfaces, key=lambda interface: (interface.module, interface.span.path)):
-        if each.module in known:
+        if each.module in known and each.module:  # that a path names no module is told with its file
             message = f"`{known[each.module].span.path}` is the module `{each.module}` too"
             found.append(Diagnostic("PDP213", Span(each.span.path, 0, 0), message))
         known.setdefault(each.module, each)
@@ -55,10 +58,11 @@ def merge(
     for each in known.values():
         for entry in each.entries:
             schema.add(each.module, entry)
-    merged = schema.done(strict)
+    # What a schema that cannot be read declares may be anything.
+    merged = schema.done(strict and not any("schema" in each.lost for each in known.values()))
     found += _too_many(known.values(), max_rules)
     obligations = frozenset(name for each in known.values() for name in each.obligations)
-    return Environment(known, tuple(order), merged, Roots(merged), obligations), tuple(found)
+    return Environment(known, tuple(order), merged, Roots(merged), obligations, warn), tuple(found)
 
 
 def _circle(known: dict[str, Interface], circle: list[str]) -> Diagnostic:

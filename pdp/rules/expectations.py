@@ -29,7 +29,9 @@ def expectation(
         rules = tuple(_rule(_filled(name, cells), here, environment, report) for name in node.rules)
     requires = tuple(_filled(name, cells) for name in node.requires)
     for name in requires:
-        if name.text not in environment.obligations:
+        # A rule that could not be read may be the one that requires it.
+        unread = any(each.lost for each in environment.interfaces.values())
+        if name.text not in environment.obligations and not unread:
             hint = suggest(name.text, environment.obligations)
             report(Diagnostic("PDP509", name.span, f"no rule requires `{name.text}`", hint))
     code = None
@@ -72,7 +74,7 @@ def _filled(name: syntax.Name, cells: Cells) -> syntax.Name:
 
 def _rule(name: syntax.Name, here: Interface, environment: Environment, report: Report) -> str:
     for where, short in candidates(name.text, here, environment):
-        if short in where.rules:
+        if short in where.rules or short in where.lost:
             return f"{where.module}.{short}"
     known = [*here.rules, *(rule for other in used(here, environment) for rule in other.rules)]
     report(Diagnostic("PDP508", name.span, f"there is no rule `{name.text}`", suggest(name.text, known)))

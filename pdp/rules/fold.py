@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, assert_never
 
 from pdp.access.facts import Facts
-from pdp.access.values import VISIT_LIMIT, Failed
+from pdp.access.values import Failed, visited
 from pdp.rules.interpret import evaluate
+from pdp.rules.outcomes import can_be, is_condition, surely
 from pdp.rules.terms import (
     And,
     Arithmetic,
@@ -36,7 +37,7 @@ from pdp.rules.terms import (
     Variable,
     parts,
 )
-from pdp.schema.types import BOOL, UNKNOWN, RecordOf
+from pdp.schema.types import BOOL
 
 # What is known of a request: terms and their values. A term that stands in it does not fail. Terms of other
 # kinds than these are not looked up, for each look-up goes over the whole term.
@@ -90,12 +91,12 @@ def fold(term: Term, known: Known = NOTHING) -> Term:
 
 def never_true(term: Term, known: Known = NOTHING) -> bool:
     """Whether `term` is true for no request of which `known` is true: it is always false, or fails."""
-    return not _can_be(fold(term, known), True)
+    return not can_be(fold(term, known), True)
 
 
 def never_false(term: Term, known: Known = NOTHING) -> bool:
     """Whether `term` is false for no request of which `known` is true: it is always true, or fails."""
-    return not _can_be(fold(term, known), False)
+    return not can_be(fold(term, known), False)
 
 
 def learn(term: Term, outcome: bool, known: Known) -> Known:
@@ -103,6 +104,12 @@ def learn(term: Term, outcome: bool, known: Known) -> Known:
     learned = dict(known)
     _learn(term, outcome, learned)
     return learned
+
+
+def learn_both(term: Term, folded: Term, outcome: bool, known: Known) -> Known:
+    """`learn` from a condition as it was written, and from what folding with `known` left of it."""
+    learned = learn(term, outcome, known)
+    return learned if folded is term else learn(folded, outcome, learned)
 
 
 def _learn(term: Term, outcome: bool, learned: dict[Term, Any]) -> None:
@@ -170,7 +177,7 @@ def _fold_not(term: Not, known: Known) -> Term:
     match operand:
         case Const(value=bool()):
             return _constant(term, not operand.value)
-        case Not() if _is_condition(operand.operand):
+        case Not() if is_condition(operand.operand):
             return operand.operand
         case _:
             return _rebuilt(term, operand=operand)
@@ -185,14 +192,14 @@ def _fold_chain(term: And | Or, known: Known) -> Term:
         if isinstance(kept[-1], Const) and kept[-1].value is (not goes_on):
             break
         if at < len(term.operands):
-            known = learn(operand, goes_on, known)
+            known = learn_both(operand, folded, goes_on, known)
     last = kept[-1]
-    if isinstance(last, Const) and last.value is (not goes_on) and all(map(_surely, kept[:-1])):
+    if isinstance(last, Const) and last.value is (not goes_on) and all(map(surely, kept[:-1])):
         return _constant(term, not goes_on)
     kept = [part for part in kept if not (isinstance(part, Const) and part.value is goes_on)]
     if not kept:
         return _constant(term, goes_on)
-    if len(kept) == 1 and _is_condition(kept[0]):
+    if len(kept) == 1 and is_condition(kept[0]):
         return kept[0]
     if len(kept) == 1:  # of unknown type: it is the chain that fails where it is no condition
         kept.insert(0, _constant(term, goes_on))
@@ -211,8 +218,8 @@ def _fold_if(term: If, known: Known) -> Term:
     return _rebuilt(
         term,
         condition=condition,
-        then=fold(term.then, learn(term.condition, True, known)),
-        otherwise=fold(term.otherwise, learn(term.condition, False, known)),
+        then=fold(term.then, learn_both(term.condition, condition, True, known)),
+        otherwise=fold(term.otherwise, learn_both(term.condition, condition, False, known)),
     )
 
 
@@ -220,115 +227,14 @@ def _fold_quantify(term: Quantify, known: Known) -> Term:
     folded = _rebuilt(term, over=fold(term.over, known), condition=fold(term.condition, known))
     over, condition = folded.over, folded.condition
     all_of = term.kind == "all"
-    if isinstance(over, Const) and isinstance(over.value, frozenset) and not over.value:
+    if not isinstance(over, Const):
+        return folded
+    try:
+        members = visited(over.value, term.kind)
+    except Failed:
+        return folded
+    if not members:
         return _constant(term, all_of)
-    small = isinstance(over, Const) and isinstance(over.value, frozenset) and len(over.value) <= VISIT_LIMIT
-    if small and isinstance(condition, Const) and isinstance(condition.value, bool):
+    if isinstance(condition, Const) and isinstance(condition.value, bool):
         return _constant(term, condition.value)
     return folded
-
-
-# What a folded term can come to.
-
-_CONDITIONS = (Has, Not, And, Or, Compare, In, Quantify)
-_ALWAYS_THERE = {
-    "caller": ("id", "kind", "groups", "actors", "depth"),
-    "credential": ("form", "binding", "bound", "verified", "audiences", "scopes"),
-    "action": ("name",),
-    "resource": ("type", "id"),
-    "task": ("active",),
-}
-_CAN_FAIL = ("path_like", "hour", "weekday", "date")
-
-
-def _is_condition(term: Term) -> bool:
-    """Whether the value of `term` is a bool for sure."""
-    if isinstance(term, Const):
-        return isinstance(term.value, bool)
-    return isinstance(term, _CONDITIONS) or term.type == BOOL
-
-
-def _cannot_fail(term: Term) -> bool:
-    """Whether `term` has a value for every request; a cautious no where that is not plain."""
-    match term:
-        case Const() | Root() | Variable():
-            return True
-        case Member():
-            root = term.record
-            return isinstance(root, Root) and term.name in _ALWAYS_THERE.get(root.name, ())
-        case Has():
-            return _is_plain_chain(term.operand)
-        case Default():
-            return _is_plain_chain(term.operand) and _cannot_fail(term.fallback)
-        case Not() | And() | Or() | If() | Compare() | In() | SetTerm():
-            return all(_is_typed(part) and _cannot_fail(part) for part in parts(term))
-        case Call():
-            typed = all(_is_typed(part) and _cannot_fail(part) for part in parts(term))
-            return typed and term.function not in _CAN_FAIL
-        case Item() | Arithmetic() | Negative() | Quantify():
-            return False
-        case _:
-            assert_never(term)
-
-
-def _surely(term: Term) -> bool:
-    return _is_condition(term) and _cannot_fail(term)
-
-
-def _is_typed(term: Term) -> bool:
-    return isinstance(term, (Const, *_CONDITIONS)) or term.type != UNKNOWN
-
-
-def _is_plain_chain(term: Term) -> bool:
-    """Whether `term` reads members of records only, so that looking for it never fails."""
-    while isinstance(term, Member):
-        term = term.record
-        if not isinstance(term, Root) and not isinstance(term.type, RecordOf):
-            return False
-    return isinstance(term, Root)
-
-
-def _can_be(term: Term, outcome: bool) -> bool:
-    """Whether the folded condition `term` may come out as `outcome`; a yes where that is not plain."""
-    match term:
-        case Const():
-            return term.value is outcome
-        case Not():
-            return _can_be(term.operand, not outcome)
-        case And() | Or():
-            # An `and` is false by one operand, reached where those before it can be true; `or` the reverse.
-            goes_on = isinstance(term, And)
-            if outcome is goes_on:
-                return all(_can_be(operand, outcome) for operand in term.operands)
-            for operand in term.operands:
-                if _can_be(operand, outcome):
-                    return True
-                if not _can_be(operand, goes_on):
-                    return False
-            return False
-        case If():
-            return (_can_be(term.condition, True) and _can_be(term.then, outcome)) or (
-                _can_be(term.condition, False) and _can_be(term.otherwise, outcome)
-            )
-        case Default():
-            return _can_be(term.operand, outcome) or _can_be(term.fallback, outcome)
-        case Quantify():
-            if _fails(term.over):
-                return False
-            return (term.kind == "all") is outcome or _can_be(term.condition, outcome)
-        case In(container=Const(value=frozenset() as members)) if not members:
-            return not outcome
-        case _:
-            return not _fails(term)
-
-
-def _fails(term: Term) -> bool:
-    """Whether the folded `term` fails for every request: constants that folding could not make a value of."""
-    match term:
-        case Const() | Root() | Variable() | Member(record=Root()) | Has():
-            return False
-        case Compare() | In() | Arithmetic() | Negative() | Call() | SetTerm() | Member() | Item():
-            inner = parts(term)
-            return any(map(_fails, inner)) or all(isinstance(part, Const) for part in inner)
-        case _:
-            return False

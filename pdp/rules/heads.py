@@ -17,6 +17,7 @@ from pdp.rules.infer import expression
 from pdp.rules.rules import Head, Kind
 from pdp.rules.scope import Scope
 from pdp.rules.terms import Const
+from pdp.schema.schema import KINDS
 from pdp.schema.types import UNKNOWN
 
 HeadClause = syntax.CallerClause | syntax.AudienceClause | syntax.ActionClause | syntax.ResourceClause
@@ -33,7 +34,8 @@ def head(clauses: Sequence[syntax.Clause], scope: Scope, spans: dict[str, Span])
             case syntax.CallerClause():
                 if _once("caller", clause, spans, scope):
                     kind = None if clause.kind in (None, "any") else cast("Kind", clause.kind)
-                    callers = _texts(clause.patterns, check_caller_pattern, scope)
+                    also = ("any", *KINDS) if clause.kind is None else ()
+                    callers = _texts(clause.patterns, check_caller_pattern, scope, also)
                     groups = _texts(clause.groups, _not_empty, scope)
                     _check_anonymous(clause, scope)
             case syntax.AudienceClause(values):
@@ -77,13 +79,15 @@ def _resource_type(name: syntax.Name | None, scope: Scope) -> str | None:
     return name.text
 
 
-def _texts(nodes: Sequence[syntax.Text | syntax.Name], check: _Check, scope: Scope) -> tuple[str, ...] | None:
+def _texts(
+    nodes: Sequence[syntax.Text | syntax.Name], check: _Check, scope: Scope, also: Sequence[str] = ()
+) -> tuple[str, ...] | None:
     """The texts that `nodes` write, lets in place, each once; None where there are none."""
     if not nodes:
         return None
     found: dict[str, None] = {}
     for node in nodes:
-        texts = (node.value,) if isinstance(node, syntax.Text) else _let(node, scope)
+        texts = (node.value,) if isinstance(node, syntax.Text) else _let(node, scope, also)
         for text in texts:
             try:
                 check(text)
@@ -93,9 +97,9 @@ def _texts(nodes: Sequence[syntax.Text | syntax.Name], check: _Check, scope: Sco
     return tuple(found)
 
 
-def _let(node: syntax.Name, scope: Scope) -> Sequence[str]:
+def _let(node: syntax.Name, scope: Scope, also: Sequence[str]) -> Sequence[str]:
     """The text or texts of a let, a set in sorted order."""
-    if definitions.find(node, scope) is None:
+    if definitions.find(node, scope, also) is None:
         return ()
     term = expression(node, scope)
     if isinstance(term, Const) and term.type != UNKNOWN:

@@ -6,7 +6,6 @@ Knows one expression at a time, and nothing of rules, heads or tests.
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Literal, assert_never, cast
 
 from pdp.access.values import INT_MAX
@@ -49,7 +48,8 @@ from pdp.schema.types import (
     Type,
 )  # fmt: skip
 
-MAX_MEMBERS = 10_000
+# The type of `[]`.
+_EMPTY = SetOf(UNKNOWN)
 
 
 def expression(node: syntax.Expression, scope: Scope) -> Term:
@@ -114,8 +114,6 @@ def infer(node: syntax.Expression, scope: Scope, absent: bool = False) -> Term:
         case syntax.Timestamp(value):
             term = Const(value, span=span, type=TIMESTAMP)
         case syntax.Float(value):
-            if not isfinite(value):
-                scope.tell("PDP316", span, "this number is too large for a float")
             term = Const(value, span=span, type=FLOAT)
         case _:
             assert_never(node)
@@ -173,7 +171,7 @@ def _index(node: syntax.Index, scope: Scope, absent: bool) -> Term:
 
 def _call(node: syntax.Call, scope: Scope, absent: bool) -> Term:
     name = node.function.text
-    if "." in name or name in scope.interface.definitions:
+    if "." in name or name in scope.interface.definitions or name in scope.interface.lost:
         use = definitions.find(node.function, scope)
         arguments = tuple(infer(argument, scope) for argument in node.arguments)
         if use is None:
@@ -255,7 +253,7 @@ def _default(node: syntax.Binary, scope: Scope) -> Term:
     fallback = infer(node.right, scope)
     if not places.optional(node.left, operand, scope, "??"):
         return scope.nothing(node.span)
-    type = join(operand.type, fallback.type)
+    type = _either(operand, fallback)
     if type is None:
         message = f"`??` gives {named(operand.type)} or {named(fallback.type)}: it must be one type"
         return scope.wrong("PDP315", node.span, message)
@@ -271,11 +269,19 @@ def _if(node: syntax.If, scope: Scope) -> Term:
     scope.known = before & when(test, False)
     otherwise = infer(node.otherwise, scope)
     scope.known = before
-    type = join(then.type, otherwise.type)
+    type = _either(then, otherwise)
     if type is None:
         message = f"`if` gives {named(then.type)} or {named(otherwise.type)}: it must be one type"
         return scope.wrong("PDP315", node.span, message)
     return If(test, then, otherwise, span=node.span, type=type)
+
+
+def _either(one: Term, other: Term) -> Type | None:
+    """The type of a value that is one of the two: an empty literal set is a set of what the other holds."""
+    for this, that in ((one, other), (other, one)):
+        if isinstance(this, Const) and this.type == _EMPTY and isinstance(that.type, SetOf):
+            return that.type
+    return join(one.type, other.type)
 
 
 def _negate(node: syntax.Negate, scope: Scope) -> Term:
@@ -295,27 +301,37 @@ def _negate(node: syntax.Negate, scope: Scope) -> Term:
 
 def _set(node: syntax.SetExpression, scope: Scope) -> Term:
     span = node.span
-    if len(node.members) > MAX_MEMBERS:
-        return scope.wrong("PDP317", span, f"a set has at most {MAX_MEMBERS:_} members as a literal")
     if all(isinstance(member, syntax.Text) for member in node.members):
         # By far the most common set.
         texts = frozenset(member.value for member in node.members if isinstance(member, syntax.Text))
         return Const(texts, span=span, type=SetOf(STRING if texts else UNKNOWN))
-    terms = tuple(infer(member, scope) for member in node.members)
-    type: Type | None = terms[0].type
+    terms = tuple(_member(member, scope) for member in node.members)
+    known: Type | None = None
     for member, term in zip(node.members, terms, strict=True):
-        if not isinstance(term.type, Enum) and term.type != UNKNOWN and term.type not in MEMBERS:
+        if term.type == UNKNOWN:
+            continue
+        if not isinstance(term.type, Enum) and term.type not in MEMBERS:
             return scope.wrong("PDP312", member.span, f"a set has no members of type {named(term.type)}")
-        both = join(type, term.type) if type is not None else None
+        both = join(term.type, known or term.type)
         if both is None:
-            types = f"{named(terms[0].type)} and {named(term.type)}"
+            types = f"{named(known or term.type)} and {named(term.type)}"
             message = f"the members of a set have one type, and {types} do not go together"
             return scope.wrong("PDP312", member.span, message)
-        type = both
-    type = SetOf(type if type is not None else UNKNOWN)
+        known = both
+    if known is None or any(term.type == UNKNOWN for term in terms):
+        known = UNKNOWN
     if all(isinstance(term, Const) for term in terms):
-        return Const(frozenset(t.value for t in terms if isinstance(t, Const)), span=span, type=type)
-    return SetTerm(terms, span=span, type=type)
+        return Const(frozenset(t.value for t in terms if isinstance(t, Const)), span=span, type=SetOf(known))
+    return SetTerm(terms, span=span, type=SetOf(known))
+
+
+def _member(node: syntax.Expression, scope: Scope) -> Term:
+    """A member of a set. Constants make no condition longer: how many a set has is limited by itself."""
+    size = scope.size
+    term = infer(node, scope)
+    if isinstance(term, Const):
+        scope.size = size
+    return term
 
 
 def _quantifier(node: syntax.Quantifier, scope: Scope) -> Term:
@@ -354,5 +370,5 @@ def _check_free(name: syntax.Name, scope: Scope) -> None:
     """A variable that hid another name would let a reader mistake the one for the other."""
     text = name.text
     interface = scope.interface
-    if text in scope.names or text in interface.definitions or text in interface.uses or places.is_root(text):
+    if text in scope.names or text in interface.definitions or text in interface.uses:
         scope.tell("PDP207", name.span, f"`{text}` already means something here", "choose another name")

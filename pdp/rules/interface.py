@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from pdp.language import syntax
 from pdp.language.diagnostic import Diagnostic
@@ -34,7 +35,7 @@ class Interface:
     """One module, seen from outside. Two are the same when they are one object.
 
     `definitions` stand in an order in which each comes after those it uses; those in `circular` use
-    themselves. `diagnostics` are the findings that need no other module.
+    themselves. `diagnostics` are the findings that need no other module. `lost` is what could not be read.
     """
 
     module: str
@@ -48,6 +49,7 @@ class Interface:
     obligations: frozenset[str]
     fixtures: dict[str, syntax.Fixture]
     diagnostics: tuple[Diagnostic, ...]
+    lost: frozenset[str]
 
 
 def interface(module: syntax.Module) -> Interface:
@@ -90,6 +92,8 @@ def interface(module: syntax.Module) -> Interface:
                     fixtures[name.text] = declaration
             case syntax.Test(label):
                 _once(label.value, label.span, tests, "the test ", report)
+            case _:
+                assert_never(declaration)
     order, circles = ordered({name: _references(d, definitions) for name, d in definitions.items()})
     for circle in circles:
         way = " uses ".join(f"`{name}`" for name in (*circle, circle[0]))
@@ -97,9 +101,9 @@ def interface(module: syntax.Module) -> Interface:
             Diagnostic("PDP205", definitions[circle[0]].name.span, f"a definition may not use itself: {way}")
         )
     return Interface(
-        module.name, module.span, uses, tuple(entries), {name: definitions[name] for name in order}, parameters,
-        frozenset(name for circle in circles for name in circle), rules, frozenset(obligations), fixtures,
-        tuple(found),
+        module.name, module.span, uses, tuple(entries), {name: definitions[name] for name in order},
+        parameters, frozenset(name for circle in circles for name in circle), rules,
+        frozenset(obligations), fixtures, tuple(found), module.lost,
     )  # fmt: skip
 
 

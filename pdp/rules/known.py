@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from pdp.rules.globs import covers, literally
 from pdp.rules.terms import (
     And,
     Arithmetic,
@@ -42,7 +43,7 @@ _TASK_ACTIVE = Member(Root("task"), "active")
 class Known:
     """What is certain: terms that are `present`, the resource's type is one of `types`, the action's name
     matches one of the globs `actions`. None: nothing is known. `TASK` in `present` stands for every member
-    of a task that is not optional.
+    of a task that is not optional. `types` is empty where the type was told to be wrong.
     """
 
     present: frozenset[Term] = frozenset()
@@ -57,10 +58,9 @@ class Known:
             return other
         types = self.types
         if other.types is not None:
-            types = other.types if types is None else types & other.types
-        # The later test is the one the author just wrote; either bounds the name, and one is enough.
-        actions = self.actions if other.actions is None else other.actions
-        return Known(self.present | other.present, types, actions)
+            # Two tests that no request meets are for `lint` to tell; here the later one is what is read by.
+            types = other.types if types is None else types & other.types or other.types
+        return Known(self.present | other.present, types, _narrower(self.actions, other.actions))
 
     def __or__(self, other: Known) -> Known:
         """One of the two holds."""
@@ -76,6 +76,13 @@ class Known:
 NOTHING = Known()
 
 
+def _narrower(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Both bound the name, and one of them is enough: `one` where it lies within `other`, the later test."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one if all(any(covers(wide, narrow) for wide in other) for narrow in one) else other
+
+
 def when(term: Term, outcome: bool) -> Known:
     """What is known once `term` has turned out as `outcome`."""
     match term:
@@ -86,6 +93,10 @@ def when(term: Term, outcome: bool) -> Known:
         case Or(operands):
             return _chain(operands, outcome, every=not outcome)
         case If(condition, then, otherwise):
+            if isinstance(otherwise, Const) and otherwise.value is not outcome:
+                return when(condition, True) & when(then, outcome)
+            if isinstance(then, Const) and then.value is not outcome:
+                return when(condition, False) & when(otherwise, outcome)
             yes = when(condition, True) & when(then, outcome)
             no = when(condition, False) & when(otherwise, outcome)
             return yes | no
@@ -95,6 +106,8 @@ def when(term: Term, outcome: bool) -> Known:
             return Known(frozenset((TASK,))) if outcome and term == _TASK_ACTIVE else NOTHING
         case In(kind, item, container):
             return _within(kind, item, container) if outcome else NOTHING
+        case Compare("==", left, Const(bool() as value)) | Compare("==", Const(bool() as value), left):
+            return when(left, value is outcome)
         case Compare("==", left, right) if outcome:
             return _equal(left, right) & _equal(right, left)
         case Call("like", (subject, Const(pattern))) if outcome:
@@ -145,8 +158,3 @@ def _equal(left: Term, right: Term) -> Known:
         if left == ACTION_NAME:
             return Known(actions=(literally(right.value),))
     return NOTHING
-
-
-def literally(text: str) -> str:
-    """The glob that matches `text` alone."""
-    return text.replace("*", "\\*")

@@ -5,42 +5,42 @@ Each rule is looked at alone. Knows no syntax, no other rule, and not which find
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 from pdp.access.patterns import caller_pattern, glob
 from pdp.language.diagnostic import Diagnostic
-from pdp.rules.fold import Known, fold, learn, never_false, never_true
-from pdp.rules.rules import Condition, Head, PolicySet, Rule
+from pdp.rules.fold import Known, fold, learn, learn_both, never_false, never_true
+from pdp.rules.outcomes import can_be
+from pdp.rules.rules import Condition, Head, Rule
 from pdp.rules.terms import Compare, Const, In, Member, Root, Term, parts
 
 # How long before its sunset a permit is announced to end.
 SUNSET_NOTICE: Final = timedelta(days=30)
 
 _CREDENTIAL: Final = Root("credential")
-# What a standing credential is, as a rule can see it: nothing else about it is known.
-STANDING: Final[Known] = {Member(_CREDENTIAL, "standing"): True, Member(_CREDENTIAL, "bound"): False}
-# The conditions of a rule, each with all terms inside it.
-_Reads: TypeAlias = list[tuple[Condition, list[Term]]]
-
-
-def lint(policies: PolicySet, *, today: datetime) -> tuple[Diagnostic, ...]:
-    """The safety findings about all rules, by place. `today`, an aware time, tells which sunsets passed."""
-    findings = [finding for rule in policies.rules for finding in lint_rule(rule, today)]
-    return tuple(sorted(findings, key=lambda finding: (finding.span, finding.code)))
+_FORM: Final = Member(_CREDENTIAL, "form")
+# What a standing credential is, as a rule can see it: nothing binds it. That it is there, whatever its form,
+# `_standing` adds; nothing else about it is known.
+STANDING: Final[Known] = {
+    Member(_CREDENTIAL, "standing"): True,
+    Member(_CREDENTIAL, "bound"): False,
+    Member(_CREDENTIAL, "binding"): "none",
+}
 
 
 def lint_rule(rule: Rule, today: datetime) -> Iterator[Diagnostic]:
-    """The safety findings about one rule."""
-    reads = [(condition, _within(condition.term)) for condition in rule.conditions]
+    """The safety findings about one rule. `today`, an aware time, tells whether its sunset has passed."""
+    terms = [term for condition in rule.conditions for term in _within(condition.term)]
+    known = _known_from(rule.head, terms)
     yield from _sunset(rule, today)
-    if (never := _never_applies(rule, reads)) is not None:
+    if (never := _never_applies(rule, known)) is not None:
         yield never  # and a rule that never applies needs no other advice
     elif rule.effect == "permit":
         yield from _unstated(rule)
-        yield from _standing(rule, reads)
-        yield from _anyone(rule, reads)
+        yield from _standing(rule, terms, known)
+        yield from _anyone(rule, terms)
 
 
 # PDP401: a permit states no caller, audience or action.
@@ -57,13 +57,14 @@ def _unstated(rule: Rule) -> Iterator[Diagnostic]:
 # PDP402: a permit can be satisfied by a standing credential, and has no sunset.
 
 
-def _standing(rule: Rule, reads: _Reads) -> Iterator[Diagnostic]:
-    if rule.annotations.sunset is not None or rule.head.kind == "anonymous":
+def _standing(rule: Rule, terms: Sequence[Term], known: Known) -> Iterator[Diagnostic]:
+    if rule.annotations.sunset is not None:
         return
-    for condition, terms in reads:
-        says = any(isinstance(term, Member) and term in STANDING for term in terms)
-        if says and _never_holds(condition, STANDING):
+    if _CREDENTIAL in terms:
+        if _exclude_each_other(rule.conditions, {**known, **STANDING, **_without(_FORM, "none", terms)}):
             return
+    elif rule.head.kind == "anonymous":
+        return  # Who needs no credential at all gains nothing by a standing one.
     yield Diagnostic(
         "PDP402",
         rule.spans["name"],
@@ -72,14 +73,45 @@ def _standing(rule: Rule, reads: _Reads) -> Iterator[Diagnostic]:
     )
 
 
+def _exclude_each_other(conditions: Sequence[Condition], known: Known) -> bool:
+    """Whether no request of which `known` is true meets all `conditions`. What one of them teaches holds for
+    the others too, those before it included; so they are gone over until nothing more is learned.
+    """
+    before = -1
+    while len(known) > before:
+        before = len(known)
+        for condition in conditions:
+            folded = fold(condition.term, known)
+            if not can_be(folded, not condition.negated):
+                return True
+            known = learn_both(condition.term, folded, not condition.negated, known)
+    return False
+
+
+def _without(subject: Term, name: str, terms: Sequence[Term]) -> Known:
+    """What the tests among `terms` come to where `subject` is another than `name`, whatever it is."""
+    known: dict[Term, object] = {}
+    for term in terms:
+        match term:
+            case Compare(operator="==", left=left, right=right):
+                if {left, right} == {subject, Const(name)}:
+                    known[term] = False
+            case In(kind="set", item=item, container=Const(value=frozenset() as names)):
+                if item == subject and names <= {name}:
+                    known[term] = False
+            case _:
+                pass
+    return known
+
+
 # PDP403: a permit is past its sunset, or soon will be.
 
 
 def _sunset(rule: Rule, today: datetime) -> Iterator[Diagnostic]:
     sunset = rule.annotations.sunset
-    if sunset is None or today < sunset - SUNSET_NOTICE:
+    if sunset is None or sunset - today > SUNSET_NOTICE:
         return
-    span = rule.spans.get("sunset", rule.spans["name"])
+    span = rule.spans["sunset"]
     day = sunset.date().isoformat()
     if rule.effect == "forbid":
         if today >= sunset:
@@ -96,8 +128,7 @@ def _sunset(rule: Rule, today: datetime) -> Iterator[Diagnostic]:
 # PDP404: a rule can never apply.
 
 
-def _never_applies(rule: Rule, reads: _Reads) -> Diagnostic | None:
-    known = _known_from(rule.head, reads)
+def _never_applies(rule: Rule, known: Known) -> Diagnostic | None:
     for at, condition in enumerate(rule.conditions, start=1):
         if _never_holds(condition, known) if rule.effect == "permit" else _is_settled(condition, known):
             outcome = "this `unless` is always true" if condition.negated else "this `when` is never true"
@@ -119,7 +150,7 @@ def _is_settled(condition: Condition, known: Known) -> bool:
     return isinstance(folded, Const) and folded.value is condition.negated
 
 
-def _known_from(head: Head, reads: _Reads) -> Known:
+def _known_from(head: Head, terms: Sequence[Term]) -> Known:
     """What the head says of each request that the conditions are asked about."""
     known: dict[Term, object] = {}
     if head.kind is not None:
@@ -129,18 +160,19 @@ def _known_from(head: Head, reads: _Reads) -> Known:
         known[Member(Root("caller"), "groups")] = frozenset()
     if head.resource_type is not None:
         known[Member(Root("resource"), "type")] = head.resource_type
-    for _, terms in reads:
-        for term in terms:
-            match term:
-                case (
-                    Compare(operator="==", left=Const(value=str() as name), right=subject)
-                    | Compare(operator="==", left=subject, right=Const(value=str() as name))
-                ):
-                    if not _may_be(head, subject, name):
-                        known[term] = False
-                case In(kind="set", item=subject, container=Const(value=frozenset() as names)):
-                    if not any(_may_be(head, subject, name) for name in names):
-                        known[term] = False
+    for term in terms:
+        match term:
+            case (
+                Compare(operator="==", left=Const(value=str() as name), right=subject)
+                | Compare(operator="==", left=subject, right=Const(value=str() as name))
+            ):
+                if not _may_be(head, subject, name):
+                    known[term] = False
+            case In(kind="set", item=subject, container=Const(value=frozenset() as names)):
+                if not any(_may_be(head, subject, name) for name in names):
+                    known[term] = False
+            case _:
+                pass
     return known
 
 
@@ -162,12 +194,12 @@ def _may_be(head: Head, subject: Term, name: object) -> bool:
 # PDP405: a permit for any caller that checks no credential.
 
 
-def _anyone(rule: Rule, reads: _Reads) -> Iterator[Diagnostic]:
+def _anyone(rule: Rule, terms: Sequence[Term]) -> Iterator[Diagnostic]:
     head = rule.head
-    anyone = head.kind is None and head.groups is None and head.callers in (None, ("*",))
-    if not anyone or "caller" not in rule.spans:
+    every = head.callers is None or any(not pattern.strip("*") for pattern in head.callers)
+    if head.kind is not None or head.groups is not None or not every or "caller" not in rule.spans:
         return
-    if any(term == _CREDENTIAL for _, terms in reads for term in terms):
+    if _CREDENTIAL in terms:
         return
     yield Diagnostic(
         "PDP405",

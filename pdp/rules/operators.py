@@ -95,14 +95,27 @@ def _apart(node: syntax.Binary, left: Type, right: Type, scope: Scope) -> None:
 
 
 def literal_member(node: syntax.Node, term: Term, wanted: Type, scope: Scope) -> bool:
-    """Check that a literal text is one of the members where `wanted` is an enum."""
-    if not isinstance(wanted, Enum) or not isinstance(term, Const) or not isinstance(term.value, str):
+    """Check a literal where an enum is `wanted`, or a set of one: each text must be a member of the enum."""
+    if not isinstance(term, Const) or term.type == UNKNOWN:
         return True
-    if term.type == UNKNOWN or term.value in wanted.members:
-        return True
-    hint = suggest(term.value, wanted.members) or f"it is one of {wanted}"
-    scope.tell("PDP304", node.span, f'`"{term.value}"` is none of {wanted}', hint)
-    return False
+    match wanted, term.value:
+        case Enum(members), str() as text:
+            wrong = [] if text in members else [text]
+        case SetOf(Enum(members)), frozenset() as texts:
+            wrong = sorted(text for text in texts if isinstance(text, str) and text not in members)
+        case _:
+            return True
+    places = {text.value: text for text in _texts(node)}
+    for text in wrong:
+        message = f'`"{text}"` is none of {Enum(members)}'
+        scope.tell("PDP304", places.get(text, node).span, message, suggest(text, members))
+    return not wrong
+
+
+def _texts(node: syntax.Node) -> list[syntax.Text]:
+    if not isinstance(node, syntax.SetExpression):
+        return []
+    return [member for member in node.members if isinstance(member, syntax.Text)]
 
 
 def within(node: syntax.Binary, item: Term, container: Term, scope: Scope) -> Term:
@@ -138,32 +151,13 @@ def within(node: syntax.Binary, item: Term, container: Term, scope: Scope) -> Te
 
 
 def _within_set(node: syntax.Binary, item: Term, container: Term, member: Type, scope: Scope) -> bool:
-    if isinstance(item.type, Enum) and isinstance(container, Const):
-        return _known_members(node, item.type, container, scope)
-    if not literal_member(node.left, item, member, scope):
+    known = literal_member(node.left, item, member, scope)
+    if not literal_member(node.right, container, SetOf(item.type), scope) or not known:
         return False
     if not has_float(item.type) and alike(item.type, member):
         return True
     scope.tell("PDP313", node.span, f"`in` looks for {named(item.type)} in {named(container.type)}")
     return False
-
-
-def _known_members(node: syntax.Binary, wanted: Enum, container: Const, scope: Scope) -> bool:
-    """An enum within a literal set: each member of the set must be one of the enum's."""
-    wrong = sorted(v for v in container.value if isinstance(v, str) and v not in wanted.members)
-    places = {m.value: m for m in _texts(node.right)}
-    for value in wrong:
-        literal_member(places.get(value, node.right), Const(value, type=STRING), wanted, scope)
-    if not wrong and not all(isinstance(v, str) for v in container.value):
-        scope.tell("PDP313", node.span, f"`in` looks for {named(wanted)} in {named(container.type)}")
-        return False
-    return not wrong
-
-
-def _texts(node: syntax.Node) -> list[syntax.Text]:
-    if not isinstance(node, syntax.SetExpression):
-        return []
-    return [member for member in node.members if isinstance(member, syntax.Text)]
 
 
 def named(type: Type) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import cast
 
 from pdp.language import syntax
+from pdp.language.diagnostic import Diagnostic
 from pdp.language.suggest import suggest
 from pdp.rules.agree import fits
 from pdp.rules.attributes import Reading
@@ -20,11 +21,6 @@ from pdp.schema.types import BOOL, STRING, TIMESTAMP, UNKNOWN, MapOf, RecordOf
 
 _ROOTS = frozenset(ROOTS)
 _VALUES = {"audience": STRING, "now": TIMESTAMP}
-
-
-def is_root(name: str) -> bool:
-    """Whether `name` is a part of every request."""
-    return name in _ROOTS
 
 
 def bare_root(node: syntax.Name) -> Root | None:
@@ -98,7 +94,7 @@ def _root_member(node: syntax.Attribute, record: Root, scope: Scope, absent: boo
                 term,
                 scope,
                 absent,
-                f"only {_listed(reading.some)} has {what}",
+                f"only {_listed(reading.some)} {'has' if len(reading.some) == 1 else 'have'} {what}",
                 "PDP322",
                 reading.some[0],
             )
@@ -129,15 +125,20 @@ def _undeclared(node: syntax.Attribute, record: Root, scope: Scope) -> Term:
     root, name = record.name, node.name.text
     roots = scope.environment.roots
     scope.contextual = True
-    if not roots.schema.strict and root not in ("credential", "task"):
-        return Member(record, name, span=node.span, type=UNKNOWN)
+    hint = suggest(name, roots.names(root, scope.known), f"{root}.")
+    if root in ("credential", "task"):
+        return scope.wrong("PDP307", node.span, f"`{root}` has no attribute `{name}`", hint)
     message = f"no schema declares `{root}.{name}`"
     if root == "resource" and scope.known.types is not None and len(scope.known.types) == 1:
         message = f"the schema of `{next(iter(scope.known.types))}` declares no `{name}`"
-    if root in ("credential", "task"):
-        message = f"`{root}` has no `{name}`"
-    hint = suggest(f"{root}.{name}", [f"{root}.{known}" for known in roots.names(root, scope.known)])
-    return scope.wrong("PDP406", node.span, message, hint)
+    warn = not roots.schema.strict
+    if f"{root}.{name}" not in scope.undeclared and (scope.environment.warn or not warn):
+        # Told where a rule reads it first.
+        scope.undeclared.add(f"{root}.{name}")
+        scope.report(Diagnostic("PDP406", node.span, message, hint, "warning" if warn else "error"))
+    if not warn:
+        return scope.nothing(node.span)
+    return Member(record, name, span=node.span, type=UNKNOWN)
 
 
 def _conflict(node: syntax.Attribute, record: Root, reading: Reading, scope: Scope) -> Term:
@@ -185,8 +186,8 @@ def optional(node: syntax.Expression, term: Term, scope: Scope, operator: str) -
     # A definition is shared: what is always there for one of its users may be absent for another.
     if scope.inlined or _may_be_absent(term, scope):
         return True
-    hint = "leave it out" if operator == "has" else "leave out the default"
-    scope.tell("PDP306", node.span, f"`{written(node)}` is always there", hint)
+    hint = f"leave out the `{operator}`: reading what is absent all the same is a failure, which fails closed"
+    scope.tell("PDP306", node.span, f"`{written(node)}` is not optional", hint)
     return False
 
 

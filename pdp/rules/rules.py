@@ -64,7 +64,7 @@ class Annotations:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One checked rule. `identity` is `module.rule`. `spans` maps a head clause (`caller`, `audience`,
-    `action`, `resource`), `name` and `rule` to where each stands."""
+    `action`, `resource`), a date (`since`, `sunset`), `name` and `rule` to where each stands."""
 
     identity: str
     effect: Effect
@@ -89,7 +89,7 @@ class Assert:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a test expects. `rules` None: not said. `rules` and `requires` are exact sets, rules as identities."""
+    """What a test expects. `rules` and `requires` are exact sets, rules as identities; None: not said."""
 
     decision: Literal["allow", "deny"]
     rules: tuple[str, ...] | None

@@ -34,6 +34,7 @@ class Scope:
     `lenient` is for a let or def by itself: whether what it reads is there depends on who uses it. `inlined`
     counts the definitions around the current expression. `contextual` is set when a term depends on what is
     known here, `quantified` when it has variables of its own, `broken` when it holds a term without meaning.
+    `taken` are the names of its variables, `undeclared` what was told to be declared by no schema.
     """
 
     environment: Environment
@@ -49,6 +50,7 @@ class Scope:
     depth: int = 0
     deepest: int = 0
     taken: set[str] = field(default_factory=set)
+    undeclared: set[str] = field(default_factory=set)
     broken: bool = False
 
     def tell(self, code: str, span: Span, message: str, hint: str = "") -> None:

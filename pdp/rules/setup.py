@@ -16,8 +16,9 @@ from pdp.language.source import Span
 from pdp.language.suggest import suggest
 from pdp.rules.agree import fits
 from pdp.rules.fold import fold
+from pdp.rules.globs import literally
 from pdp.rules.infer import expression
-from pdp.rules.known import Known, literally
+from pdp.rules.known import Known
 from pdp.rules.operators import literal_member, named
 from pdp.rules.rules import Case, Expectation
 from pdp.rules.scope import Scope
@@ -100,7 +101,7 @@ class SetUp:
                     self._resource(type, scope)
                     if id is not None:
                         self.resource_id = _text(id, scope)
-                    known = Known(types=frozenset((self.type,)))
+                    known = Known(types=scope.environment.roots.of_type(self.type))
                     self._record("resource", record, _declared("resource", known, scope), scope)
                 case syntax.TestRecord(root, record):
                     self.places[root] = clause.span
@@ -151,8 +152,8 @@ class SetUp:
         """A cell that names a rule, code or obligation is for `expect` alone."""
         for clause in clauses:
             if isinstance(clause, syntax.Expect):
-                said = [*(clause.rules or ()), *clause.requires, *([clause.reason] if clause.reason else [])]
-                if any(each.text == name for each in said):
+                said = (*(clause.rules or ()), *clause.requires, clause.reason, clause.outcome)
+                if any(isinstance(each, syntax.Name) and each.text == name for each in said):
                     return
         term = expression(cell, scope)
         constant = _constant(term)

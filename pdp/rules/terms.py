@@ -132,9 +132,9 @@ class Compare(_Term):
 class In(_Term):
     """`item in container`, told apart by `kind`.
 
-    `set`: member of a set. `key`: key of a map. `network`: an ip within an ip. `networks`: within any of a set
-    of ips. `dynamic`: the container's type is unknown; its value decides, and another value than set, map or
-    ip fails `type`.
+    `set`: member of a set. `key`: key of a map. `network`: an ip within an ip. `networks`: within any of a
+    set of ips. `dynamic`: the container's type is unknown; its value decides, and another value than set,
+    map or ip fails `type`.
     """
 
     kind: Literal["set", "key", "network", "networks", "dynamic"]

@@ -10,6 +10,7 @@ import re
 from itertools import groupby
 from xml.etree import ElementTree as Xml
 
+from pdp.access.decision import failure_words
 from pdp.testing.asserts import Counterexample
 from pdp.testing.report import Report
 from pdp.testing.run import Result, listed, outcome
@@ -59,7 +60,7 @@ def told(result: Result) -> list[str]:
         return list(result.problems)
     lines = [f"decided {outcome(decision)} by {listed(decision.rules)}"]
     lines += [f"reason {r.rule}: {r.because}" for r in decision.reasons if r.because]
-    lines += [f"failure {f.rule}: {f.kind} {f.what}" for f in decision.failures]
+    lines += [f"failure {f.rule}: {failure_words(f.kind, f.what)}" for f in decision.failures]
     return lines
 
 

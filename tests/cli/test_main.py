@@ -26,7 +26,7 @@ def test_without_arguments_help_is_shown_and_the_usage_was_wrong(run: Any) -> No
     assert "Start here" in result.output
 
 
-@pytest.mark.parametrize("command", ["check", "test", "fmt", "decide", "explain"])
+@pytest.mark.parametrize("command", ["check", "test", "fmt", "decide", "explain", "bench"])
 def test_the_help_of_a_command_has_examples_and_exit_codes(run: Any, command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -215,14 +215,20 @@ LEAVES = st.one_of(
 OPTIONAL = st.sampled_from([MAYBE, LOOSE, AMOUNT, Member(LIMITS, "a"), Item(LIMITS, Const("a")), STANDING])
 
 
+def chain(kind, terms):
+    """As `check` makes them: no chain stands directly in one of its kind."""
+    flat = (term.operands if isinstance(term, kind) else (term,) for term in terms)
+    return kind(tuple(operand for operands in flat for operand in operands))
+
+
 def larger(terms):
     several = st.lists(terms, min_size=2, max_size=3).map(tuple)
     return st.one_of(
         st.builds(Has, OPTIONAL),
         st.builds(Default, OPTIONAL, terms),
         st.builds(Not, terms),
-        several.filter(lambda ts: not any(isinstance(t, And) for t in ts)).map(And),
-        several.filter(lambda ts: not any(isinstance(t, Or) for t in ts)).map(Or),
+        several.map(lambda terms: chain(And, terms)),
+        several.map(lambda terms: chain(Or, terms)),
         st.builds(If, terms, terms, terms),
         st.builds(Compare, st.sampled_from(["==", "<"]), terms, terms),
         st.builds(In, st.just("dynamic"), terms, terms),

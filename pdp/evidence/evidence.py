@@ -1,0 +1,45 @@
+"""What verification established about who is asking: the only thing that `verify` makes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Form = Literal["jwt", "jwt_svid", "x509_svid", "task_token", "none"]
+Binding = Literal["none", "dpop", "mtls", "wimse"]
+
+
+class Once(Struct, frozen=True, gc=False):
+    """What may be seen once: a token or proof, as the fields that name it, until it would not be accepted
+    anyway (`expires`, epoch seconds). `holder` is whose quota it counts against; `code` what a second time
+    is refused with."""
+
+    fields: tuple[str, ...]
+    expires: float
+    holder: str
+    code: str
+
+
+class Evidence(Struct, frozen=True, gc=False):
+    """Who asks, proved, for one request.
+
+    `caller` has the members of LANGUAGE.md's `caller` and what the issuer's claims say of it; its values are
+    JSON, to be typed by the schema. `credential` has the members that are known from the credential alone.
+    `issued` and `expires` are epoch seconds. `identity` names the credential, to be counted by. `task` is the
+    id of the task that the credential is for.
+    """
+
+    caller: dict[str, Any]
+    form: Form
+    binding: Binding
+    bound: bool
+    issuer: str | None
+    id: str | None
+    audiences: tuple[str, ...]
+    scopes: tuple[str, ...]
+    issued: float
+    expires: float
+    identity: bytes
+    task: str | None
+    once: tuple[Once, ...]

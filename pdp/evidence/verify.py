@@ -1,0 +1,383 @@
+"""From what was presented to what is proved: the numbered procedure, the only maker of `Evidence`.
+
+It fetches nothing and reads no clock: keys are brought beside the request line, and one reading of the time
+holds for the whole decision. It remembers nothing of a proof, and of a token only that it was verified, until
+it expires or the trust changes.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pdp.access.patterns import SPIFFE
+from pdp.evidence.dpop import verify_proof
+from pdp.evidence.evidence import Evidence, Form, Once
+from pdp.evidence.jws import Jws, encode, load
+from pdp.evidence.jwt import Confirmation, Times, access_token, media_type
+from pdp.evidence.refusals import (
+    BINDING_MISMATCH,
+    BINDING_REQUIRED,
+    CERTIFICATE_EXPIRED,
+    CERTIFICATE_INVALID,
+    CLAIM_INVALID,
+    CREDENTIAL_MALFORMED,
+    ISSUER_UNKNOWN,
+    PROOF_MALFORMED,
+    PROOF_MISMATCH,
+    PROOF_REPLAYED,
+    SCHEME_MISMATCH,
+    TOKEN_REPLAYED,
+    TRUST_DOMAIN_UNKNOWN,
+    XFCC_NOT_TRUSTED,
+    EvidenceError,
+)
+from pdp.evidence.spiffe import domain_of, jwt_svid
+from pdp.evidence.trust import Issuer, Keys, Required, Trust
+from pdp.evidence.wimse import workload_identity, workload_proof
+from pdp.evidence.x509 import check_chain, fingerprint, load_chain, names_workload, spiffe_id
+from pdp.evidence.xfcc import nearest
+
+# How many tokens are remembered. Full, it begins anew: what is forgotten is verified again.
+REMEMBERED: Final = 16_384
+
+
+class Presented(Struct, frozen=True, gc=False):
+    """What came with a request. `method` and `uri` are those of the request that is decided, as the
+    enforcement point knows them; `forwards`: it may say which certificate a client had."""
+
+    token: str | None = None
+    scheme: str | None = None
+    dpop: tuple[str, ...] = ()
+    wpt: str | None = None
+    certificate: str | None = None
+    xfcc: str | None = None
+    method: str | None = None
+    uri: str | None = None
+    forwards: bool = False
+
+
+class Peer(Struct, frozen=True, gc=False):
+    """The client's certificate. `identity` is its SPIFFE ID, where it has one that was verified here."""
+
+    digest: bytes
+    identity: str | None
+    begins: float
+    expires: float
+
+
+class Verified(Struct, frozen=True, gc=False):
+    """A token that holds, whoever presents it: what it takes to present it, and what is proved then.
+
+    `evidence` is complete for a bearer token; for a bound one the proof is still to come. `believed`: until
+    then (epoch seconds) its keys are.
+    """
+
+    times: Times
+    believed: float
+    confirmation: Confirmation | None
+    required: Required
+    evidence: Evidence
+
+
+class Verifier:
+    """Verifies by a `Trust`. `trust` is replaced whole, and with it what is remembered under it."""
+
+    def __init__(self, trust: Trust) -> None:
+        self._memory = _Memory(trust)
+
+    @property
+    def trust(self) -> Trust:
+        """What is believed now."""
+        return self._memory.trust
+
+    def replace(self, trust: Trust) -> None:
+        """Believe `trust` from the next request on; what was verified under another one is forgotten."""
+        self._memory = _Memory(trust)
+
+    def verify(self, presented: Presented, audience: str, now: datetime) -> Evidence:
+        """What is proved by `presented` to the service `audience`; raises `EvidenceError`.
+
+        1. The certificate that the client came with, if any. 2. The token, if any: its form, issuer, type,
+        signature, claims and delegation. 3. How it must be presented, and was; the proof of its key, for this
+        very request. 4. Who that is.
+
+        Whether token or proof was seen before is asked afterwards, by `Evidence.once`: what fails here burns
+        nothing.
+        """
+        memory, seconds = self._memory, now.timestamp()
+        # 1.
+        peer = _peer(presented, memory, now, seconds)
+        token = presented.token
+        if token is None:
+            return _certified(presented, peer)
+        # 2.
+        verified = memory.tokens.get((token, audience))
+        if verified is None or seconds >= verified.believed:
+            jws = load(token)
+            if media_type(jws.header.get("typ")) == "wit+jwt":
+                return _workload(presented, jws, memory.trust, seconds)
+            verified = _verified(jws, memory.trust, audience, seconds)
+            memory.remember(token, audience, verified)
+        else:
+            verified.times.check(seconds)
+        # 3. and 4.
+        return _held(presented, token, verified, peer, memory.trust, seconds)
+
+
+class _Memory:
+    """What was verified under one `Trust`. A proof is never remembered: it proves one request."""
+
+    __slots__ = ("chains", "tokens", "trust")
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
+        # By its exact text, which is the one spelling there is, and by what it was presented to.
+        self.tokens: dict[tuple[str, str], Verified] = {}
+        self.chains: dict[tuple[bytes, ...], Peer] = {}
+
+    def remember(self, token: str, audience: str, verified: Verified) -> None:
+        if len(self.tokens) >= REMEMBERED:
+            self.tokens.clear()
+        self.tokens[token, audience] = verified
+
+
+# 1. The certificate.
+
+
+def _peer(presented: Presented, memory: _Memory, now: datetime, seconds: float) -> Peer | None:
+    if presented.xfcc is None:
+        return None if presented.certificate is None else _client(presented.certificate, memory, now, seconds)
+    if presented.certificate is not None:
+        raise EvidenceError(CREDENTIAL_MALFORMED)
+    # Anybody can write the header; only a proxy that is trusted to replace it makes it evidence.
+    if not presented.forwards:
+        raise EvidenceError(XFCC_NOT_TRUSTED)
+    told = nearest(presented.xfcc)
+    pem = told.chain or told.certificate
+    if not pem:
+        # Enough to compare with a token's `x5t#S256`, and not enough to be anybody.
+        return Peer(told.digest, None, 0.0, 0.0)
+    peer = _client(pem, memory, now, seconds)
+    if peer.digest != told.digest or (told.uri and told.uri != peer.identity):
+        raise EvidenceError(CERTIFICATE_INVALID)
+    return peer
+
+
+def _client(pem: str, memory: _Memory, now: datetime, seconds: float) -> Peer:
+    """A client's certificate; with an identity where it is an X.509-SVID, which is then verified here.
+
+    One of another kind only serves to be compared with a token's `x5t#S256`: the token says whose it is, and
+    TLS proved that the client holds its key (RFC 8705 section 6.2).
+    """
+    chain = load_chain(pem)
+    digests = tuple(map(fingerprint, chain))
+    known = memory.chains.get(digests)
+    if known is not None and known.begins <= seconds < known.expires:
+        return known
+    leaf, identity = chain[0], None
+    begins, expires = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
+    if not begins <= seconds < expires:
+        raise EvidenceError(CERTIFICATE_EXPIRED)
+    if names_workload(leaf):
+        identity = spiffe_id(leaf)
+        domain = memory.trust.domain(domain_of(identity))
+        if "x509_svid" not in domain.forms:
+            raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
+        bundle = memory.trust.bundle_of(domain, seconds)
+        check_chain(chain, bundle.authorities, now)
+        expires = min(expires, bundle.until)
+    peer = Peer(digests[0], identity, begins, expires)
+    if len(memory.chains) >= REMEMBERED:
+        memory.chains.clear()
+    memory.chains[digests] = peer
+    return peer
+
+
+def _certified(presented: Presented, peer: Peer | None) -> Evidence:
+    """Who came with a certificate alone: TLS has proved for this request that it holds its key."""
+    if presented.dpop or presented.wpt is not None or presented.scheme is not None:
+        raise EvidenceError(CREDENTIAL_MALFORMED)
+    if peer is None or peer.identity is None:
+        raise EvidenceError(CERTIFICATE_INVALID)
+    return Evidence(
+        caller={"id": peer.identity, "kind": "workload"},
+        form="x509_svid",
+        binding="mtls",
+        bound=True,
+        issuer=None,
+        id=peer.digest.hex(),
+        audiences=(),
+        scopes=(),
+        issued=peer.begins,
+        expires=peer.expires,
+        identity=peer.digest,
+        task=None,
+        once=(),
+    )
+
+
+# 2. The token.
+
+
+def _verified(jws: Jws, trust: Trust, audience: str, seconds: float) -> Verified:
+    """The token, by whose rules it says it is; nothing is taken from it but what those rules prove."""
+    stated = jws.claims.get("iss")
+    if type(stated) is str and stated in trust.issuers:
+        issuer = trust.issuers[stated]
+        return _of_issuer(jws, issuer, trust.keys_of(issuer, seconds), audience, seconds)
+    subject = jws.claims.get("sub")
+    if type(subject) is not str or not subject.startswith(SPIFFE):
+        raise EvidenceError(ISSUER_UNKNOWN)
+    domain = trust.domain(domain_of(subject))
+    bundle = trust.bundle_of(domain, seconds)
+    audiences, times = jwt_svid(jws, domain, bundle.jwt, audience, seconds)
+    evidence = _evidence(
+        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, audiences, (), times, None, ()
+    )
+    return Verified(times, bundle.until, None, "none", evidence)
+
+
+def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: float) -> Verified:
+    token = access_token(jws, issuer, keys.keys, audience, seconds)
+    chain = token.chain
+    for identity in (token.subject,) if chain is None else (chain.subject, chain.actor):
+        # A SPIFFE ID is its trust domain's to give; an issuer names only those it is configured to.
+        if (
+            identity[: len("spiffe:")].lower() == "spiffe:"
+            and domain_of(identity) not in issuer.trust_domains
+        ):
+            raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
+    caller: dict[str, Any] = {
+        attribute: token.claims[claim] for attribute, claim in issuer.claims if claim in token.claims
+    }
+    caller |= {"id": token.subject, "kind": issuer.kind, "issuer": issuer.id}
+    if chain is not None:
+        caller |= {
+            "id": chain.actor,
+            "kind": issuer.actor,
+            "on_behalf_of": chain.subject,
+            "actors": list(chain.earlier),
+            "depth": 1 + len(chain.earlier),
+        }
+    once: tuple[Once, ...] = ()
+    if issuer.single_use:
+        fields = ("token", issuer.id, token.jti)
+        once = (Once(fields, token.times.expires, f"{issuer.id} {token.subject}", TOKEN_REPLAYED),)
+    evidence = _evidence(
+        caller, "jwt", issuer.id, jws, token.audiences, token.scopes, token.times, token.task, once
+    )
+    return Verified(token.times, keys.until, token.confirmation, issuer.binding, evidence)
+
+
+def _evidence(
+    caller: dict[str, Any],
+    form: Form,
+    issuer: str | None,
+    jws: Jws,
+    audiences: tuple[str, ...],
+    scopes: tuple[str, ...],
+    times: Times,
+    task: str | None,
+    once: tuple[Once, ...],
+) -> Evidence:
+    jti = jws.claims.get("jti")
+    return Evidence(
+        caller=caller,
+        form=form,
+        binding="none",
+        bound=False,
+        issuer=issuer,
+        id=jti if type(jti) is str else None,
+        audiences=audiences,
+        scopes=scopes,
+        issued=times.issued,
+        expires=times.expires,
+        identity=jws.digest,
+        task=task,
+        once=once,
+    )
+
+
+# 3. and 4. The holder.
+
+
+def _held(
+    presented: Presented, token: str, verified: Verified, peer: Peer | None, trust: Trust, seconds: float
+) -> Evidence:
+    """The evidence of a token that is presented as it must be.
+
+    A token that is bound to a key never counts as a bearer token, and one that is not never becomes more by a
+    proof beside it (RFC 9449 section 7.2, RFC 8705 section 3).
+    """
+    bound, required = verified.confirmation, verified.required
+    if presented.wpt is not None:
+        raise EvidenceError(PROOF_MALFORMED)
+    if bound is None:
+        if required != "none":
+            raise EvidenceError(BINDING_REQUIRED)
+        if presented.scheme != "Bearer":
+            raise EvidenceError(SCHEME_MISMATCH)
+        if presented.dpop:
+            raise EvidenceError(BINDING_MISMATCH)
+        return verified.evidence
+    if bound.x5t is not None:
+        if required == "dpop":
+            raise EvidenceError(BINDING_REQUIRED)
+        if presented.scheme != "Bearer" or presented.dpop:
+            raise EvidenceError(SCHEME_MISMATCH)
+        if peer is None:
+            raise EvidenceError(BINDING_REQUIRED)
+        if not hmac.compare_digest(encode(peer.digest), bound.x5t):
+            raise EvidenceError(BINDING_MISMATCH)
+        return replace(verified.evidence, binding="mtls", bound=True)
+    if required == "mtls":
+        raise EvidenceError(BINDING_REQUIRED)
+    if presented.scheme != "DPoP":
+        raise EvidenceError(SCHEME_MISMATCH)
+    method, uri = _request(presented)
+    proof = verify_proof(
+        presented.dpop,
+        method=method,
+        uri=uri,
+        seconds=seconds,
+        policy=trust.proofs,
+        token=token,
+        jkt=bound.jkt,
+    )
+    seen = Once(("proof", proof.jkt, proof.jti), proof.expires, proof.jkt, PROOF_REPLAYED)
+    evidence = verified.evidence
+    return replace(evidence, binding="dpop", bound=True, once=(*evidence.once, seen))
+
+
+def _workload(presented: Presented, jws: Jws, trust: Trust, seconds: float) -> Evidence:
+    """The evidence of a workload identity token with its proof; neither counts alone, and none is kept."""
+    subject = jws.claims.get("sub")
+    if type(subject) is not str:
+        raise EvidenceError(CLAIM_INVALID)
+    domain = trust.domain(domain_of(subject))
+    keys = trust.bundle_of(domain, seconds).wit
+    identity = workload_identity(jws, domain, keys, trust.proofs.algorithms, seconds)
+    if presented.scheme is not None or presented.dpop:
+        raise EvidenceError(SCHEME_MISMATCH)
+    if presented.wpt is None or presented.token is None:
+        raise EvidenceError(BINDING_REQUIRED)
+    _, uri = _request(presented)
+    proof = workload_proof(presented.wpt, presented.token, identity, uri, seconds)
+    thumbprint = identity.key.thumbprint
+    once = Once(("workload proof", thumbprint, proof.jti), proof.expires, thumbprint, PROOF_REPLAYED)
+    evidence = _evidence(
+        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, (), (), identity.times, None, (once,)
+    )
+    return replace(evidence, binding="wimse", bound=True)
+
+
+def _request(presented: Presented) -> tuple[str, str]:
+    """Method and URI of the request that is decided; a proof for an unknown request proves nothing."""
+    if presented.method is None or presented.uri is None:
+        raise EvidenceError(PROOF_MISMATCH)
+    return presented.method, presented.uri

@@ -1,0 +1,39 @@
+"""What a section of the settings is made of: frozen, without unknown keys, durations as in policies."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from pdp.answer import duration_text
+from pdp.conform import Unfit, duration
+
+
+def _as_duration(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return duration(value)
+        except Unfit as unfit:
+            raise ValueError(unfit.detail) from None
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError('must be a duration such as "15m"')
+
+
+Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(duration_text)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """One table of `pdp.toml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def differ(names: list[str]) -> None:
+    """Refuses two entries of one name."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"`{twice[0]}` is there twice")

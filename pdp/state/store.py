@@ -1,0 +1,57 @@
+"""What a store is: two methods, so that memory, SQLite and Redis mean the same.
+
+`read` gives what stands under some keys, `commit` changes them if nobody did in between. Whoever loses that
+race reads again and tries once more; a store never merges, and never half commits. Knows nothing of what is
+stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """A value, and until when it stands (epoch seconds; None for good)."""
+
+    value: bytes
+    expires: float | None = None
+
+
+Changes: TypeAlias = Mapping[bytes, Entry | None]
+"""What stands under keys afterwards; None takes away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What stood under keys at one moment; None where nothing did."""
+
+    entries: Mapping[bytes, Entry | None]
+
+
+class StoreError(Exception):
+    """The store could not be read or written: nothing is known, and nothing may be allowed for it."""
+
+
+class Store(Protocol):
+    """Named values with an end. Both methods raise `StoreError`."""
+
+    def read(self, keys: Iterable[bytes], seconds: float) -> Snapshot:
+        """What stands under `keys` now (`seconds`, epoch)."""
+
+    def commit(self, snapshot: Snapshot, changes: Changes, seconds: float) -> bool:
+        """Make all `changes`, to keys of `snapshot`, if all of it is still so; else nothing, and False.
+
+        When it gives True, the changes are there for everybody who shares the store.
+        """
+
+    def close(self) -> None:
+        """Let go of what the store holds open."""
+
+
+# A clock that is set back must not bring back what had ended: what has ended is kept a while, unseen, before
+# it is taken away.
+GRACE: Final = 300.0

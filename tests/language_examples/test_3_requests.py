@@ -1,0 +1,191 @@
+"""Section 3: what a request has, what follows from what, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from language_examples.said import (
+    CALLER,
+    CREDENTIAL,
+    NOW,
+    REQUEST,
+    SCHEMA,
+    TASK,
+    changed,
+    checked,
+    codes,
+    decided,
+    facts_of,
+    value,
+)
+from pdp.access.request import RequestError
+from pdp.load import compile
+
+PROGRAM = compile(checked(SCHEMA))
+
+
+def credential(**asserted: Any) -> dict[str, Any]:
+    return {"asserted": {**CREDENTIAL["asserted"], **asserted}}
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        ("caller.id", CALLER["id"]),
+        ("caller.kind", "workload"),
+        ("caller.trust_domain ?? \"-\"", "prod.example"),
+        ("caller.issuer ?? \"-\"", "-"),
+        ("caller.groups", {"staff", "night"}),
+        ("caller.on_behalf_of ?? \"-\"", "-"),
+        ("caller.actors", set()),
+        ("caller.depth", 0),
+        ("caller.team ?? \"-\"", "-"),
+        ("credential.form", "asserted"),
+        ("credential.binding", "mtls"),
+        ("credential.bound", True),
+        ("credential.verified", False),
+        ("credential.issuer ?? \"-\"", "-"),
+        ("credential.id ?? \"-\"", "-"),
+        ("credential.audiences", set()),
+        ("credential.scopes", {"read"}),
+        ("credential.age", timedelta(minutes=1)),
+        ("credential.lifetime", timedelta(minutes=5)),
+        ("credential.remaining", timedelta(minutes=4)),
+        ("credential.uses", 0),
+        ("credential.sources", 1),
+        ("credential.standing", False),
+        ("audience", "shop"),
+        ("action.name", "order.create"),
+        ("action.dry_run ?? false", False),
+        ("resource.type", "order"),
+        ("resource.id", "o-1"),
+        ("resource.amount", 7),
+        ("task.active", True),
+        ("task.id ?? \"-\"", "t-1"),
+        ("task.owner ?? \"-\"", "alice"),
+        ("task.purpose ?? \"-\"", "restock"),
+        ("task.actions ?? []", {"order.create"}),
+        ("task.audiences ?? []", {"shop"}),
+        ("task.started ?? now", datetime(2026, 11, 24, 9, tzinfo=UTC)),
+        ("task.expires ?? now", datetime(2026, 11, 24, 10, 2, tzinfo=UTC)),
+        ("task.uses_left ?? -1", -1),
+        ("context.risk ?? 0.5", 0.5),
+        ("now", NOW),
+    ],
+)  # fmt: skip
+def test_a_request_has_this_member(member: str, expected: Any) -> None:
+    assert value(member) == expected
+
+
+@pytest.mark.parametrize(
+    "member", ["caller.name", "credential.subject", "resource.owner", "task.name", "action.kind"]
+)
+def test_a_request_has_no_other(member: str) -> None:
+    told = codes(f'{SCHEMA}forbid a {{ resource order when {member} == "x" because "x" }}')
+    assert told == (["PDP307"] if member.startswith(("credential", "task")) else ["PDP406"])
+
+
+def test_the_actors_are_the_earlier_ones_and_depth_is_their_number() -> None:
+    delegated = changed(caller={"on_behalf_of": "alice", "actors": ["gateway", "planner"]})
+    assert value("caller.depth", delegated) == 2
+    assert value('caller.on_behalf_of ?? "-"', delegated) == "alice"
+    assert value('"planner" in caller.actors', delegated) is True
+
+
+@pytest.mark.parametrize(
+    ("asserted", "task", "standing"),
+    [
+        ({"binding": "mtls"}, None, False),
+        ({"binding": "mtls", "lifetime": "30d"}, None, False),
+        ({"binding": "none"}, None, True),
+        ({"binding": "none", "age": "4m"}, TASK, False),
+        ({"binding": "none", "age": "3m"}, TASK, False),
+        ({"binding": "none", "age": "179s"}, TASK, True),
+        ({"binding": "none"}, {**TASK, "expires": "2026-11-24T11:00:00Z"}, False),
+        ({"binding": "none", "lifetime": "15m"}, {**TASK, "expires": "2026-11-24T11:00:00Z"}, False),
+        ({"binding": "none", "lifetime": "15m1s"}, {**TASK, "expires": "2026-11-24T11:00:00Z"}, True),
+        ({"binding": "none"}, {**TASK, "expires": "2026-11-24T10:00:00Z"}, True),
+    ],
+)
+def test_a_credential_is_standing_when_unbound_it_can_outlive_its_work(
+    asserted: dict[str, Any], task: Any, standing: bool
+) -> None:
+    assert value("credential.standing", changed(credential=credential(**asserted), task=task)) is standing
+
+
+def test_without_a_credential_it_is_neither_bound_nor_verified_and_its_sets_are_empty() -> None:
+    bare = changed(credential=None)
+    assert value('credential.form == "none" and credential.binding == "none"', bare) is True
+    assert value("credential.bound or credential.verified", bare) is False
+    assert value("credential.audiences == [] and credential.scopes == []", bare) is True
+
+
+@pytest.mark.parametrize("member", ["age", "lifetime", "remaining", "uses", "sources", "standing"])
+def test_reading_what_a_credential_that_is_not_there_would_have_is_a_failure(member: str) -> None:
+    assert value(f"credential.{member}", changed(credential=None)) == "fails: absent"
+
+
+def test_an_anonymous_caller_has_an_empty_id_and_no_groups() -> None:
+    nobody = changed(caller=None)
+    assert value('caller.kind == "anonymous" and caller.id == "" and caller.groups == []', nobody) is True
+
+
+def test_a_request_without_a_resource_has_an_empty_type_and_id() -> None:
+    bare = changed(resource=None)
+    assert value('resource.type == "" and resource.id == ""', bare) is True
+
+
+def test_without_a_task_it_is_not_active_and_its_other_members_are_absent() -> None:
+    bare = changed(task=None)
+    assert value("task.active", bare) is False
+    assert value("has task or has task.owner or has task.expires", bare) is False
+    assert value('task.active and task.owner == "alice"', bare) is False
+    assert codes('forbid a { when task.owner == "alice" because "x" }') == ["PDP305"]
+    for guard in ("has task and", "task.active and"):
+        assert codes(f'forbid a {{ when {guard} task.owner == "alice" because "x" }}') == []
+
+
+def test_a_task_that_has_ended_is_not_active_and_has_its_members() -> None:
+    ended = changed(task={**TASK, "expires": "2026-11-24T10:00:00Z"})
+    assert value('not task.active and (task.owner ?? "-") == "alice"', ended) is True
+
+
+def test_an_attribute_that_no_schema_declares_is_ignored() -> None:
+    more = changed(resource={"weight": "?"}, context={"colour": None}, caller={"shoes": []})
+    assert facts_of(PROGRAM, more) == facts_of(PROGRAM, REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"resource": {"amount": "7"}}, "/resource/amount"),
+        ({"context": {"source_ip": "here"}}, "/context/source_ip"),
+        ({"caller": {"team": 1}}, "/caller/team"),
+        ({"action": {"name": "order.create", "dry_run": "no"}}, "/action/dry_run"),
+        ({"resource": {"ticket": None}}, "/resource/ticket"),
+        ({"credential": credential(age="soon")}, "/credential/asserted/age"),
+    ],
+)
+def test_a_value_of_another_type_makes_the_request_invalid(changes: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        facts_of(PROGRAM, changed(**changes))
+    assert caught.value.pointer == pointer
+
+
+def test_a_declared_attribute_that_is_absent_is_a_failure_when_it_is_read_and_only_then() -> None:
+    rules = f"""{SCHEMA}
+    forbid reads    {{ resource order when resource.price > 1 because "x" }}
+    forbid spared   {{ resource order when resource.amount > 8 and resource.price > 1 because "x" }}
+    """
+    resource = {name: value for name, value in REQUEST["resource"].items() if name != "price"}
+    made = decided(rules, {**REQUEST, "resource": resource})
+    assert made.rules == ("m.reads",)
+    assert [(failure.rule, failure.kind) for failure in made.failures] == [("m.reads", "absent")]
+
+
+def test_what_contradicts_evidence_is_refused() -> None:
+    with pytest.raises(RequestError, match="trust domain"):
+        facts_of(PROGRAM, changed(caller={"trust_domain": "other.example"}))
