@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,40 +35,26 @@ def read_files(root: str | os.PathLike[str], *, tests: bool) -> tuple[PolicyFile
     """
     root = Path(root)
     if root.is_file():
-        found = iter(((str(root), (root.name,)),))
+        paths, base = [root], root.parent
     else:
-        found = _walk(str(root), ())
-    files = [
-        PolicyFile(path, _module(parts), _read(path))
-        for path, parts in found
-        if tests or not path.endswith(TEST_SUFFIX)
-    ]
-    return tuple(sorted(files, key=lambda f: (f.module, f.path)))
+        base = root
+        paths = [Path(folder, name) for folder, name in _walk(root)]
+    files = [PolicyFile(str(path), _module(path.relative_to(base)), path.read_bytes()) for path in paths]
+    return tuple(sorted((f for f in files if tests or not f.is_test), key=lambda f: (f.module, f.path)))
 
 
-def _walk(folder: str, parts: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The paths of all policy files, each with its parts below the root."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if name.startswith("."):
-                continue
-            # The folder `.` is not shown.
-            path = entry.path if folder != "." else name
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(path, (*parts, name))
-            elif name.endswith(SUFFIX) and not entry.is_dir():
-                yield path, (*parts, name)
+def _walk(root: Path) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for folder, below, names in os.walk(root, onerror=_refuse):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [(folder, name) for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
+    return found
 
 
-def _read(path: str) -> bytes:
-    # Opened so that a pipe without a writer is not waited for.
-    with open(path, "rb", buffering=0, opener=_open) as file:
-        if not _is_regular(file.fileno()):
-            raise OSError(errno.EINVAL, "is no regular file", path)
-        return file.read()
+def _refuse(error: OSError) -> None:
+    raise error
 
 
-def _module(parts: tuple[str, ...]) -> str:
-    name = ".".join(parts).removesuffix(SUFFIX)
+def _module(path: Path) -> str:
+    name = ".".join(path.parts).removesuffix(SUFFIX)
     return name if _MODULE.match(name) else ""

@@ -97,7 +97,7 @@ class _Findings:
 
 
 class Stages:
-    """The stages in their order. What changes is what is kept of each: `_files` by path, the rest by module."""
+    """The stages in their order. What changes is what is kept of each."""
 
     def __init__(
         self,
@@ -121,7 +121,8 @@ class Stages:
     def check(self, texts: Sequence[tuple[str, str, bytes]], today: datetime | None = None) -> Checked:
         """Checks files given as path, module and bytes."""
         # Findings depend on the day alone, so that the hour of a reload does not make all of them anew.
-        today = (today or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        day = (today or datetime.now(UTC)).astimezone(UTC)
+        today = day.replace(hour=0, minute=0, second=0, microsecond=0)
         # 1. Text to trees, and what each module offers to others.
         files = self._parse(texts)
         # 2. All of them together: names, types, guards.
@@ -141,7 +142,11 @@ class Stages:
             modules.append(known)
         policies, told = together(environment, found, modules)
         # 3. Safety.
-        unsafe = [finding for file, one in zip(files, modules, strict=True) for finding in self._lint(file, one, today)]
+        unsafe = [
+            finding
+            for file, module in zip(files, modules, strict=True)
+            for finding in self._lint(file, module, today)
+        ]
         parsed = [finding for file in files for finding in file.found]
         sources = {file.source.path: file.source for file in files}
         diagnostics = sorted({*parsed, *told, *unsafe}, key=lambda d: (d.span, d.code, d.message))

@@ -34,7 +34,13 @@ from pdp.schema.types import (
 DURATION_WANTED = 'must be a duration such as "1h30m", or seconds as a number'
 TIMESTAMP_WANTED = 'must be a timestamp such as "2026-11-24T10:00:00Z", or epoch seconds as a number'
 ENTRY = record(amount=INT, note=optional(STRING), lines=MapOf(record(tax=FLOAT)))
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 COLOR = Enum(("red", "green"))
+
+
+def told(value):
+    """A value as JSON: an int and the float that is equal to it are told apart."""
+    return encode_json(plain(value))
 
 
 def refusal(convert, value):
@@ -65,7 +71,7 @@ def refusal(convert, value):
         (TIMESTAMP, "2026-11-24T10:00:00Z", datetime(2026, 11, 24, 10, tzinfo=UTC)),
         (TIMESTAMP, "2026-11-24t10:00:00z", datetime(2026, 11, 24, 10, tzinfo=UTC)),
         (TIMESTAMP, "2026-11-24T10:00:00.5+02:00", datetime(2026, 11, 24, 8, 0, 0, 500_000, tzinfo=UTC)),
-        (TIMESTAMP, "2026-11-24T10:00:00.123456789-01:00", datetime(2026, 11, 24, 11, 0, 0, 123_456, tzinfo=UTC)),
+        (TIMESTAMP, "2026-11-24T10:00:00.1234567-01:00", NOON.replace(hour=11, microsecond=123_456)),
         (TIMESTAMP, 0, datetime(1970, 1, 1, tzinfo=UTC)),
         (TIMESTAMP, -1.5, datetime(1969, 12, 31, 23, 59, 58, 500_000, tzinfo=UTC)),
         (IP, "10.1.2.3", parse_ip("10.1.2.3")),
@@ -85,7 +91,7 @@ def test_a_value_of_the_declared_type_is_taken(declared, given, value):
     taken = converter(declared)(given)
     assert taken == value
     assert type(taken) is type(value)
-    assert repr(taken) == repr(value)
+    assert told(taken) == told(value)
 
 
 def test_a_time_of_any_zone_is_held_in_utc():
@@ -199,7 +205,7 @@ def test_what_a_record_does_not_declare_is_ignored():
     ],
 )
 def test_what_no_schema_declares_is_taken_as_it_comes(given, value):
-    assert repr(dynamic()(given)) == repr(value)
+    assert told(dynamic()(given)) == told(value)
 
 
 @pytest.mark.parametrize(
@@ -264,9 +270,8 @@ def typed(draw):
 @given(typed())
 def test_a_value_told_in_json_is_read_as_that_value(case):
     declared, value = case
-    told = encode_json(plain(value))
-    assert converter(declared)(json.loads(told)) == value
-    assert encode_json(plain(converter(declared)(json.loads(told)))) == told
+    assert converter(declared)(json.loads(told(value))) == value
+    assert told(converter(declared)(json.loads(told(value)))) == told(value)
 
 
 @given(typed())

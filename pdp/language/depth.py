@@ -25,7 +25,7 @@ def too_deep(declaration: Node) -> Diagnostic | None:
         # level may not: the enum of a single text.
         if node.span[2] - node.span[1] < MAX_DEPTH - depth:
             continue
-        for name in _children(type(node)):
+        for name in _children(type(node)):  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
             child = getattr(node, name)
             if isinstance(child, Node):
                 stack.append((child, depth + 1))

@@ -41,7 +41,7 @@ def bind(code: CodeType, name: str, constants: Sequence[Any]) -> Emitted:
     return FunctionType(code, GLOBALS, name, tuple(constants))
 
 
-def test_code(
+def guards_code(
     name: str, guards: Sequence[tuple[int, bool, Code]], lowering: Lowering, sources: Mapping[str, Source]
 ) -> CodeType:
     """The code that gives whether every guard holds. A guard is `(place, wanted, code)`.

@@ -69,6 +69,8 @@ Family: TypeAlias = Literal[
 
 _NUMBERS: Final = ("int", "float")
 _ORDERED: Final = ("int", "float", "string", "duration", "timestamp")
+# What a set holds that Python looks up as the language does. Addresses are within one another.
+_MEMBERS: Final = ("bool", "int", "string", "duration", "timestamp")
 _ARITHMETIC: Final = {"+": "add", "-": "subtract", "*": "multiply"}
 # Functions whose prepared pattern is itself a function from text to bool.
 _PATTERNS: Final = ("like", "matches")
@@ -216,7 +218,7 @@ class Lowering:
         members = _member_family(container)
         if one == members == "ip" and isinstance(container, Const):
             return self.apply(within(container.value), self.of(item), at)
-        if one == family(container) == "ip" or (one == members and one not in ("ip", "unknown")):
+        if one == family(container) == "ip" or (one == members and one in _MEMBERS):
             return ("compare", at, "in", self.of(item), self.of(container))
         return ("call", at, "is_in", self.of(item), self.of(container))
 

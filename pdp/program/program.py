@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from pdp.access.decision import FORBIDDEN, NO_RULE, Decision, Reason
 from pdp.language.source import Source
-from pdp.program.emit import Emitted, bind, test_code, values_code
+from pdp.program.emit import Emitted, bind, guards_code, values_code
 from pdp.program.guards import Guard, guards
 from pdp.program.index import Index, Posting, posting
 from pdp.program.lower import Code, Lowering
@@ -116,10 +116,10 @@ class Builder:
     def _applies(self, rule: Rule, posted: Posting, sources: Mapping[str, Source]) -> Emitted:
         lowering = Lowering(rule.spans["name"])
         tests = guards(rule, posted, lowering)
-        shape = ("test", tests)
+        shape = ("guards", tests)
         code = self._codes.get(shape) if self.shared else None
         if code is None:
-            code = self._codes[shape] = test_code(rule.identity, tests, lowering, sources)
+            code = self._codes[shape] = guards_code(rule.identity, tests, lowering, sources)
         return bind(code, rule.identity, lowering.constants)
 
     def _values(self, rule: Rule, duty: Duty, sources: Mapping[str, Source]) -> Emitted:

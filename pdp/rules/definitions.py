@@ -238,7 +238,7 @@ def _by_itself(environment: Environment, interface: Interface, name: str, infer:
         problem = Diagnostic("PDP317", definition.name.span, str(limit), "say the same in fewer steps")
         return Body(right=False, diagnostics=(*found, problem))
     # A parameter whose type or name was told to be wrong says nothing of the arguments.
-    right = len(scope.names) == len(types) and not any(map(has_unknown, types)) and not has_errors(found)
+    right = not any(map(has_unknown, types)) and not has_errors(found)
     plain = not found and not scope.contextual and not scope.quantified
     kept = term if plain and isinstance(definition, syntax.Let) else None
     return Body(right, tuple(found), kept, plain, scope.size, scope.deepest)

@@ -15,7 +15,7 @@ from pdp.language.diagnostic import Diagnostic
 from pdp.language.source import Span
 from pdp.rules.declared import declared_record, declared_type
 from pdp.schema.functions import FUNCTIONS
-from pdp.schema.types import RecordOf, Type
+from pdp.schema.types import UNKNOWN, RecordOf, Type
 
 ROOTS = ("caller", "credential", "audience", "action", "resource", "task", "context", "now")
 
@@ -140,10 +140,13 @@ def _entry(entry: syntax.SchemaEntry, report: Callable[[Diagnostic], None]) -> E
 
 def _parameters(node: syntax.Def, report: Callable[[Diagnostic], None]) -> tuple[Type, ...]:
     names: set[str] = set()
+    types = []
     for parameter in node.parameters:
-        if _free(parameter.name, names, report):
-            names.add(parameter.name.text)
-    return tuple(declared_type(parameter.type, report) for parameter in node.parameters)
+        type = declared_type(parameter.type, report)
+        # The second of two equal names stands for nothing, so nothing is asked of its argument.
+        types.append(type if _free(parameter.name, names, report) else UNKNOWN)
+        names.add(parameter.name.text)
+    return tuple(types)
 
 
 def _references(node: syntax.Let | syntax.Def, definitions: Mapping[str, object]) -> list[str]:

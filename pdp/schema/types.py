@@ -97,8 +97,7 @@ def record(**attributes: Type | Attribute) -> RecordOf:
     """A record type from keyword arguments; a bare type is a required attribute."""
     return RecordOf(
         tuple(
-            (name, a if isinstance(a, Attribute) else Attribute(a))
-            for name, a in sorted(attributes.items())
+            (name, a if isinstance(a, Attribute) else Attribute(a)) for name, a in sorted(attributes.items())
         )
     )
 

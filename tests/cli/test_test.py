@@ -41,7 +41,7 @@ def test_the_report_as_json(run: Any, golden: Any) -> None:
 def test_what_passes_exits_with_0(run: Any, passing: Path) -> None:
     result = run("test")
     assert result.exit_code == 0
-    assert result.output.splitlines()[-1].startswith("5 passed, 1 assert held, 1 of 4 rules exercised")
+    assert result.output.splitlines()[-1].startswith("5 passed, 1 assert held, 2 of 4 rules exercised")
 
 
 def test_with_coverage_a_rule_that_is_not_exercised_fails_the_run(run: Any, passing: Path) -> None:

@@ -76,15 +76,32 @@ def structure() -> Iterator[Vector]:
     yield a(47, "claims nested too deep", claims={"x": json.loads("[" * 20 + "]" * 20)})
     yield a(48, "nothing but braces", "issuer_unknown", claims_text="{}")
     yield a(49, "a token that is too long", "credential_too_large", edit=[["pad", "A", 9_000]])
-    yield a(50, "a header that is too long", "credential_too_large", header={"x": {"repeat": "a", "times": 3_000}})
+    yield a(
+        50, "a header that is too long", "credential_too_large", header={"x": {"repeat": "a", "times": 3_000}}
+    )
     for number, typ in enumerate(
-        ("JWT", "dpop+jwt", "secevent+jwt", "txntoken+jwt", "oauth-id-jag+jwt", "wpt+jwt", "at-jwt", "AT+JWT2", "at+ｊwt"),
+        (
+            "JWT",
+            "dpop+jwt",
+            "secevent+jwt",
+            "txntoken+jwt",
+            "oauth-id-jag+jwt",
+            "wpt+jwt",
+            "at-jwt",
+            "AT+JWT2",
+            "at+ｊwt",
+        ),
         start=51,
     ):
         yield a(number, f"another kind of token: `{typ}`", "token_type_refused", header={"typ": typ})
     yield a(60, "a kind that is not said", "token_type_refused", header={"typ": None})
     yield a(61, "a kind that is a list", "token_type_refused", header={"typ": ["at+jwt"]})
-    yield a(62, "an access token that says it is a workload identity", "spiffe_id_invalid", header={"typ": "wit+jwt"})
+    yield a(
+        62,
+        "an access token that says it is a workload identity",
+        "spiffe_id_invalid",
+        header={"typ": "wit+jwt"},
+    )
 
 
 def algorithms() -> Iterator[Vector]:
@@ -94,20 +111,52 @@ def algorithms() -> Iterator[Vector]:
         return vector(f"B{number:02}", "bearer", expect, says, **change)
 
     for number, name in enumerate(("none", "None", "nOnE", "NONE"), start=1):
-        yield b(number, f"`{name}` with a signature behind it", refused, header={"alg": name}, sign_as="ES256")
+        yield b(
+            number, f"`{name}` with a signature behind it", refused, header={"alg": name}, sign_as="ES256"
+        )
     yield b(5, "no algorithm to speak of", refused, header={"alg": ""}, sign_as="ES256")
     yield b(6, "`none` without a signature", "credential_malformed", header={"alg": "none"}, sign_as="none")
     for number, secret in enumerate(("pem", "der", "jwk", "empty"), start=7):
         says = f"a shared secret that is public: {secret}"
         yield b(number, says, refused, header={"alg": "HS256"}, sign_as="HS256", secret=secret)
-    for number, how in enumerate(("zero r", "zero s", "zero", "large", "short", "long", "flip", "der"), start=11):
+    for number, how in enumerate(
+        ("zero r", "zero s", "zero", "large", "short", "long", "flip", "der"), start=11
+    ):
         yield b(number, f"a signature with {how}", broken, edit=[["signature", how]])
     yield b(19, "ES256 by a key of another curve", refused, header={"kid": "issuer-384"})
-    yield b(20, "ES384 by a key for ES256", refused, header={"alg": "ES384"}, sign_with="issuer-384", sign_as="ES384")
-    yield b(21, "RS256 by a key for PS256", refused, header={"alg": "RS256", "kid": "issuer-rsa"}, sign_with="issuer-rsa", sign_as="RS256")
-    yield b(22, "an algorithm that this issuer may not use", refused, header={"alg": "PS384", "kid": "issuer-rsa"}, sign_with="issuer-rsa", sign_as="PS384")
+    yield b(
+        20,
+        "ES384 by a key for ES256",
+        refused,
+        header={"alg": "ES384"},
+        sign_with="issuer-384",
+        sign_as="ES384",
+    )
+    yield b(
+        21,
+        "RS256 by a key for PS256",
+        refused,
+        header={"alg": "RS256", "kid": "issuer-rsa"},
+        sign_with="issuer-rsa",
+        sign_as="RS256",
+    )
+    yield b(
+        22,
+        "an algorithm that this issuer may not use",
+        refused,
+        header={"alg": "PS384", "kid": "issuer-rsa"},
+        sign_with="issuer-rsa",
+        sign_as="PS384",
+    )
     yield b(23, "an algorithm in lower case", refused, header={"alg": "es256"}, sign_as="ES256")
-    yield b(24, "EdDSA by the ES256 key's name", refused, header={"alg": "EdDSA"}, sign_with="issuer-ed", sign_as="EdDSA")
+    yield b(
+        24,
+        "EdDSA by the ES256 key's name",
+        refused,
+        header={"alg": "EdDSA"},
+        sign_with="issuer-ed",
+        sign_as="EdDSA",
+    )
     yield b(25, "signed by a stranger under the issuer's key id", broken, sign_with="stranger")
 
 
@@ -127,10 +176,22 @@ def selection() -> Iterator[Vector]:
     for number, kid in enumerate(unknown, start=8):
         yield c(number, f"a key id that is {json.dumps(kid)}", "key_unknown", header={"kid": kid})
     yield c(14, "no key id", "key_unknown", header={"kid": None})
-    yield c(15, "a key id of two thousand characters", "credential_too_large", header={"kid": {"repeat": "k", "times": 2_000}})
+    yield c(
+        15,
+        "a key id of two thousand characters",
+        "credential_too_large",
+        header={"kid": {"repeat": "k", "times": 2_000}},
+    )
     yield c(16, "keys that nobody refreshed", "keys_stale", trust={"believed": -1})
     for number, issuer in enumerate(
-        ("https://idp.example/", "https://IDP.example", "http://idp.example", "https://idp.example.evil", "https://idp.exampl", " https://idp.example"),
+        (
+            "https://idp.example/",
+            "https://IDP.example",
+            "http://idp.example",
+            "https://idp.example.evil",
+            "https://idp.exampl",
+            " https://idp.example",
+        ),
         start=17,
     ):
         yield c(number, f"an issuer that is nearly one: `{issuer}`", "issuer_unknown", claims={"iss": issuer})
@@ -147,7 +208,9 @@ def claims() -> Iterator[Vector]:
     yield d(1, "no end", missing, claims={"exp": None})
     ends = ("1900000000", 1795608000.5, True, 1e300, -1, "٢٠٠٠٠٠٠٠٠٠", [], {}, 999_999_999_999_999)
     for number, value in enumerate(ends, start=2):
-        yield d(number, f"an end that is {json.dumps(value, ensure_ascii=False)}", invalid, claims={"exp": value})
+        yield d(
+            number, f"an end that is {json.dumps(value, ensure_ascii=False)}", invalid, claims={"exp": value}
+        )
     yield d(11, "a life that is too long", "lifetime_too_long", claims={"exp": {"now": 600}})
     yield d(12, "issued too long ago", "token_too_old", claims={"iat": {"now": -301}, "exp": {"now": 200}})
     yield d(13, "issued in the future", "token_not_yet_valid", claims={"iat": {"now": 11}})
@@ -178,8 +241,12 @@ def claims() -> Iterator[Vector]:
     yield d(38, "a thumbprint that is too short", invalid, claims={"cnf": {"jkt": "A" * 42}})
     yield d(39, "a thumbprint with padding", invalid, claims={"cnf": {"jkt": "A" * 42 + "="}})
     yield d(40, "a thumbprint with spare bits", invalid, claims={"cnf": {"jkt": "A" * 42 + "B"}})
-    yield d(41, "a bearer token where one must be bound", "binding_required", trust={"issuer": {"binding": "any"}})
-    yield d(42, "a bearer token where DPoP is required", "binding_required", trust={"issuer": {"binding": "dpop"}})
+    yield d(
+        41, "a bearer token where one must be bound", "binding_required", trust={"issuer": {"binding": "any"}}
+    )
+    yield d(
+        42, "a bearer token where DPoP is required", "binding_required", trust={"issuer": {"binding": "dpop"}}
+    )
 
 
 def audiences() -> Iterator[Vector]:
@@ -189,7 +256,12 @@ def audiences() -> Iterator[Vector]:
     yield e(1, "no audience", "claim_missing", claims={"aud": None})
     others = ("warehouse", "ledger.evil", "ledge", "Ledger", "ledger/", "*", "https://ledger", "ledger\u200b")
     for number, audience in enumerate(others, start=2):
-        yield e(number, f"for another audience: {json.dumps(audience)}", "audience_mismatch", claims={"aud": audience})
+        yield e(
+            number,
+            f"for another audience: {json.dumps(audience)}",
+            "audience_mismatch",
+            claims={"aud": audience},
+        )
     yield e(10, "for several others", "audience_mismatch", claims={"aud": ["warehouse", "support"]})
     yield e(11, "an audience that is a number among others", "claim_invalid", claims={"aud": ["ledger", 7]})
     yield e(12, "an empty list of audiences", "claim_invalid", claims={"aud": []})
@@ -205,7 +277,12 @@ def proofs() -> Iterator[Vector]:
             change["proofs"] = list(each)
         return vector(f"F{number:02}", credential, expect, says, **change)
 
-    malformed, invalid, mismatch, expired = "proof_malformed", "proof_invalid", "proof_mismatch", "proof_expired"
+    malformed, invalid, mismatch, expired = (
+        "proof_malformed",
+        "proof_invalid",
+        "proof_mismatch",
+        "proof_expired",
+    )
     yield f(1, "a bound token as a bearer token", "scheme_mismatch", scheme="Bearer")
     yield f(2, "a bound token without a proof", "binding_required", proofs=[])
     yield f(3, "two proofs", malformed, {}, {"claims": {"jti": "p-2"}})
@@ -221,7 +298,9 @@ def proofs() -> Iterator[Vector]:
         "https://ledger.example:0443/entries", "",
     )  # fmt: skip
     for number, uri in enumerate(uris, start=6):
-        yield f(number, f"a proof for {json.dumps(uri, ensure_ascii=False)}", mismatch, {"claims": {"htu": uri}})
+        yield f(
+            number, f"a proof for {json.dumps(uri, ensure_ascii=False)}", mismatch, {"claims": {"htu": uri}}
+        )
     yield f(26, "a proof for another method", mismatch, {"claims": {"htm": "GET"}})
     yield f(27, "a proof for the method in lower case", mismatch, {"claims": {"htm": "post"}})
     yield f(28, "a proof with the private key", invalid, {"jwk": {"d": "A" * 43}})
@@ -241,7 +320,9 @@ def proofs() -> Iterator[Vector]:
     yield f(42, "a proof of another type", invalid, {"header": {"typ": "JWT"}})
     yield f(43, "a proof of no type", invalid, {"header": {"typ": None}})
     yield f(44, "an unsigned proof", malformed, {"header": {"alg": "none"}, "sign_as": "none"})
-    yield f(45, "a proof by `none` with a signature", invalid, {"header": {"alg": "none"}, "sign_as": "ES256"})
+    yield f(
+        45, "a proof by `none` with a signature", invalid, {"header": {"alg": "none"}, "sign_as": "ES256"}
+    )
     yield f(46, "a proof that has ended", expired, {"claims": {"exp": {"now": -1}}})
     yield f(47, "a proof that has not begun", expired, {"claims": {"nbf": {"now": 5}}})
     yield f(48, "a proof in another spelling", malformed, {"edit": [["append", "="]]})
@@ -251,23 +332,59 @@ def proofs() -> Iterator[Vector]:
     yield f(52, "an unbound token as a bound one", "scheme_mismatch", credential="bearer", scheme="DPoP")
     yield f(53, "a proof for an unknown request", mismatch, method=None)
     yield f(54, "a workload's proof beside a bound token", malformed, wpt="e30.e30.AA")
-    yield f(55, "DPoP where a certificate is required", "binding_required", trust={"issuer": {"binding": "mtls"}})
+    yield f(
+        55, "DPoP where a certificate is required", "binding_required", trust={"issuer": {"binding": "mtls"}}
+    )
     ok = {"claims": {"htu": "HTTPS://LEDGER.example:443/%65ntries?q=1#x"}}
     yield f(56, "the same URI, written otherwise", "accepted", ok)
     w = "wit"
     yield f(57, "a workload identity without its proof", "binding_required", credential=w, wpt=None)
     yield f(58, "a workload identity as a bearer token", "scheme_mismatch", credential=w, scheme="Bearer")
-    yield f(59, "a workload's proof for another token", mismatch, credential=w, proof={"claims": {"wth": "A" * 43}})
-    yield f(60, "a workload's proof for another URI", mismatch, credential=w, proof={"claims": {"aud": "https://x.example/"}})
-    yield f(61, "a workload's proof that has ended", expired, credential=w, proof={"claims": {"exp": {"now": 0}}})
-    yield f(62, "a workload's proof for a long time", expired, credential=w, proof={"claims": {"exp": {"now": 3_600}}})
+    yield f(
+        59,
+        "a workload's proof for another token",
+        mismatch,
+        credential=w,
+        proof={"claims": {"wth": "A" * 43}},
+    )
+    yield f(
+        60,
+        "a workload's proof for another URI",
+        mismatch,
+        credential=w,
+        proof={"claims": {"aud": "https://x.example/"}},
+    )
+    yield f(
+        61, "a workload's proof that has ended", expired, credential=w, proof={"claims": {"exp": {"now": 0}}}
+    )
+    yield f(
+        62,
+        "a workload's proof for a long time",
+        expired,
+        credential=w,
+        proof={"claims": {"exp": {"now": 3_600}}},
+    )
     yield f(63, "a workload's proof by another key", invalid, credential=w, proof={"sign_with": "stranger"})
     yield f(64, "a workload's proof of another type", invalid, credential=w, proof={"header": {"typ": "JWT"}})
-    yield f(65, "a workload's proof that covers what is not there", malformed, credential=w, proof={"claims": {"oth": {"x": "y"}}})
+    yield f(
+        65,
+        "a workload's proof that covers what is not there",
+        malformed,
+        credential=w,
+        proof={"claims": {"oth": {"x": "y"}}},
+    )
     yield f(66, "a workload's proof without an id", malformed, credential=w, proof={"claims": {"jti": None}})
-    yield f(67, "a workload identity for an audience", "claim_invalid", credential=w, claims={"aud": "ledger"})
+    yield f(
+        67, "a workload identity for an audience", "claim_invalid", credential=w, claims={"aud": "ledger"}
+    )
     yield f(68, "a workload identity without a key", "claim_invalid", credential=w, claims={"cnf": None})
-    yield f(69, "a domain that has no workload identities", "trust_domain_unknown", credential=w, trust={"domain": {"forms": ["jwt_svid"]}})
+    yield f(
+        69,
+        "a domain that has no workload identities",
+        "trust_domain_unknown",
+        credential=w,
+        trust={"domain": {"forms": ["jwt_svid"]}},
+    )
 
 
 def certificates() -> Iterator[Vector]:
@@ -279,18 +396,44 @@ def certificates() -> Iterator[Vector]:
     yield g(2, "a token for another certificate", "binding_mismatch", "mtls", other_certificate=True)
     yield g(3, "a token for a certificate, and none", "binding_required", "mtls", certificate=None)
     yield g(4, "a token for a certificate, as a DPoP token", "scheme_mismatch", "mtls", scheme="DPoP")
-    yield g(5, "a certificate where DPoP is required", "binding_required", "mtls", trust={"issuer": {"binding": "dpop"}})
-    yield g(6, "two names of workloads", invalid, leaf={"uris": ["spiffe://prod.example/a", "spiffe://prod.example/b"]})
-    yield g(7, "a workload's name and another URI", invalid, leaf={"uris": ["spiffe://prod.example/a", "https://x.example"]})
+    yield g(
+        5,
+        "a certificate where DPoP is required",
+        "binding_required",
+        "mtls",
+        trust={"issuer": {"binding": "dpop"}},
+    )
+    yield g(
+        6,
+        "two names of workloads",
+        invalid,
+        leaf={"uris": ["spiffe://prod.example/a", "spiffe://prod.example/b"]},
+    )
+    yield g(
+        7,
+        "a workload's name and another URI",
+        invalid,
+        leaf={"uris": ["spiffe://prod.example/a", "https://x.example"]},
+    )
     yield g(8, "a certificate of an authority", invalid, leaf={"ca": True})
     yield g(9, "a key for certificates", invalid, leaf={"usage": {"key_cert_sign": True}, "ca": False})
     yield g(10, "a key for revocation lists", invalid, leaf={"usage": {"crl_sign": True}})
-    yield g(11, "a key not for signatures", invalid, leaf={"usage": {"digital_signature": False, "key_encipherment": True}})
+    yield g(
+        11,
+        "a key not for signatures",
+        invalid,
+        leaf={"usage": {"digital_signature": False, "key_encipherment": True}},
+    )
     yield g(12, "no usage of the key", invalid, leaf={"usage": None})
     yield g(13, "a usage that may be ignored", invalid, leaf={"critical_usage": False})
     yield g(14, "for servers only", invalid, leaf={"extended": ["server"]})
     yield g(15, "for clients only", invalid, leaf={"extended": ["client"]})
-    yield g(16, "names that may be ignored where there is no subject", invalid, leaf={"no_subject": True, "critical_names": False})
+    yield g(
+        16,
+        "names that may be ignored where there is no subject",
+        invalid,
+        leaf={"no_subject": True, "critical_names": False},
+    )
     yield g(17, "an expired certificate", "certificate_expired", leaf={"begins": -3_600, "ends": -1})
     yield g(18, "at its end, to the second", "certificate_expired", leaf={"begins": -3_600, "ends": 0})
     yield g(19, "a certificate from the future", "certificate_expired", leaf={"begins": 60})
@@ -299,7 +442,9 @@ def certificates() -> Iterator[Vector]:
     yield g(22, "a domain whose bundle is empty", "certificate_untrusted", trust={"no_authorities": True})
     yield g(23, "a domain whose bundle nobody refreshed", "keys_stale", trust={"believed": -1})
     yield g(24, "a certificate without a workload's name", invalid, leaf={"uris": [], "dns": ["api.example"]})
-    yield g(25, "a domain without certificates", "trust_domain_unknown", trust={"domain": {"forms": ["jwt_svid"]}})
+    yield g(
+        25, "a domain without certificates", "trust_domain_unknown", trust={"domain": {"forms": ["jwt_svid"]}}
+    )
     yield g(26, "no certificate", invalid, certificate="")
     yield g(27, "text around the certificate", invalid, edit=[["append", "-----BEGIN PRIVATE KEY-----"]])
     yield g(28, "half a certificate", invalid, edit=[["replace", "-----END CERTIFICATE-----", ""]])
@@ -323,11 +468,31 @@ def certificates() -> Iterator[Vector]:
     }
     for number, (says, header) in enumerate(headers.items(), start=32):
         yield g(number, f"a forwarded certificate with {says}", malformed, "xfcc", header=header)
-    yield g(45, "a hash of another certificate", invalid, "xfcc", header='Hash=<other>;Cert="<cert>";URI=<uri>')
-    yield g(46, "a name of another workload", invalid, "xfcc", header='Hash=<hash>;Cert="<cert>";URI=spiffe://prod.example/admin')
+    yield g(
+        45, "a hash of another certificate", invalid, "xfcc", header='Hash=<other>;Cert="<cert>";URI=<uri>'
+    )
+    yield g(
+        46,
+        "a name of another workload",
+        invalid,
+        "xfcc",
+        header='Hash=<hash>;Cert="<cert>";URI=spiffe://prod.example/admin',
+    )
     yield g(47, "a name without its certificate", invalid, "xfcc", header="Hash=<hash>;URI=<uri>")
-    yield g(48, "what a client wrote, before what the proxy did", invalid, "xfcc", header='Hash=<hash>;Cert="<cert>";URI=<uri>,Hash=<other>')
-    yield g(49, "a subject that looks like a name", "accepted", "xfcc", header='Hash=<hash>;Subject="O=x,URI=spiffe://prod.example/admin;x";Cert="<cert>";URI=<uri>')
+    yield g(
+        48,
+        "what a client wrote, before what the proxy did",
+        invalid,
+        "xfcc",
+        header='Hash=<hash>;Cert="<cert>";URI=<uri>,Hash=<other>',
+    )
+    yield g(
+        49,
+        "a subject that looks like a name",
+        "accepted",
+        "xfcc",
+        header='Hash=<hash>;Subject="O=x,URI=spiffe://prod.example/admin;x";Cert="<cert>";URI=<uri>',
+    )
     yield g(50, "more than is read", malformed, "xfcc", edit=[["pad", "a", 33_000]])
 
 
@@ -347,22 +512,72 @@ def names() -> Iterator[Vector]:
         return vector(f"H{number:02}", credential, expect, says, **change)
 
     yield h(20, "a scheme in capitals", "issuer_unknown", claims={"sub": "SPIFFE://prod.example/a"})
-    yield h(21, "a domain that is not trusted", "trust_domain_unknown", claims={"sub": "spiffe://evil.example/a"})
-    yield h(22, "another domain's workload, by this domain's key", "key_unknown", claims={"sub": "spiffe://other.example/a"})
-    yield h(23, "this domain's workload, by another domain's key", "key_unknown", header={"kid": "other-domain"}, sign_with="other-domain")
+    yield h(
+        21, "a domain that is not trusted", "trust_domain_unknown", claims={"sub": "spiffe://evil.example/a"}
+    )
+    yield h(
+        22,
+        "another domain's workload, by this domain's key",
+        "key_unknown",
+        claims={"sub": "spiffe://other.example/a"},
+    )
+    yield h(
+        23,
+        "this domain's workload, by another domain's key",
+        "key_unknown",
+        header={"kid": "other-domain"},
+        sign_with="other-domain",
+    )
     yield h(24, "a header that JWT-SVIDs do not have", "credential_malformed", header={"x": 1})
     yield h(25, "another type", "token_type_refused", header={"typ": "at+jwt"})
-    yield h(26, "EdDSA, which JWT-SVIDs do not use", "algorithm_refused", header={"alg": "EdDSA"}, sign_with="client-ed", sign_as="EdDSA")
+    yield h(
+        26,
+        "EdDSA, which JWT-SVIDs do not use",
+        "algorithm_refused",
+        header={"alg": "EdDSA"},
+        sign_with="client-ed",
+        sign_as="EdDSA",
+    )
     yield h(27, "no key id", "key_unknown", header={"kid": None})
     yield h(28, "no audience", "claim_missing", claims={"aud": None})
     yield h(29, "another audience", "audience_mismatch", claims={"aud": ["warehouse"]})
     yield h(30, "no end", "claim_missing", claims={"exp": None})
     yield h(31, "a domain whose bundle is empty", "key_unknown", trust={"no_authorities": True})
-    yield h(32, "an access token with a workload's name", "trust_domain_unknown", "bearer", claims={"sub": "spiffe://prod.example/a"})
-    yield h(33, "an access token with a workload's name in capitals", "spiffe_id_invalid", "bearer", claims={"sub": "SPIFFE://prod.example/a"})
-    yield h(34, "a certificate with a name in capitals", "spiffe_id_invalid", "x509", leaf={"uris": ["SPIFFE://prod.example/a"]})
-    yield h(35, "a certificate with a name without a path", "spiffe_id_invalid", "x509", leaf={"uris": ["spiffe://prod.example"]})
-    yield h(36, "a certificate of a domain that is not trusted", "trust_domain_unknown", "x509", leaf={"uris": ["spiffe://evil.example/a"]})
+    yield h(
+        32,
+        "an access token with a workload's name",
+        "trust_domain_unknown",
+        "bearer",
+        claims={"sub": "spiffe://prod.example/a"},
+    )
+    yield h(
+        33,
+        "an access token with a workload's name in capitals",
+        "spiffe_id_invalid",
+        "bearer",
+        claims={"sub": "SPIFFE://prod.example/a"},
+    )
+    yield h(
+        34,
+        "a certificate with a name in capitals",
+        "spiffe_id_invalid",
+        "x509",
+        leaf={"uris": ["SPIFFE://prod.example/a"]},
+    )
+    yield h(
+        35,
+        "a certificate with a name without a path",
+        "spiffe_id_invalid",
+        "x509",
+        leaf={"uris": ["spiffe://prod.example"]},
+    )
+    yield h(
+        36,
+        "a certificate of a domain that is not trusted",
+        "trust_domain_unknown",
+        "x509",
+        leaf={"uris": ["spiffe://evil.example/a"]},
+    )
 
 
 def delegation() -> Iterator[Vector]:
@@ -390,7 +605,17 @@ def delegation() -> Iterator[Vector]:
 
 def vectors() -> Iterator[Vector]:
     """All vectors, by name."""
-    for group in (structure, algorithms, selection, claims, audiences, proofs, certificates, names, delegation):
+    for group in (
+        structure,
+        algorithms,
+        selection,
+        claims,
+        audiences,
+        proofs,
+        certificates,
+        names,
+        delegation,
+    ):
         yield from group()
 
 

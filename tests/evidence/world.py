@@ -27,7 +27,12 @@ from pdp.evidence.verify import Presented, Verifier
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
-ISSUER, SECOND, DOMAIN, OTHER_DOMAIN = "https://idp.example", "https://second.example", "prod.example", "other.example"
+ISSUER, SECOND, DOMAIN, OTHER_DOMAIN = (
+    "https://idp.example",
+    "https://second.example",
+    "prod.example",
+    "other.example",
+)
 AUDIENCE = "ledger"
 WORKLOAD = f"spiffe://{DOMAIN}/ns/payments/sa/api"
 METHOD, URI = "POST", "https://ledger.example/entries"
@@ -115,7 +120,9 @@ class Authority:
         """A leaf for `recipe`: `uris`, `ca`, `usage`, `extended`, `begins` and `ends` in seconds from now, …"""
         key = recipe.get("key") or ec.generate_private_key(ec.SECP256R1())
         subject = [] if recipe.get("no_subject") else [x509.NameAttribute(NameOID.COMMON_NAME, "workload")]
-        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in recipe.get("uris", [WORKLOAD])]
+        names: list[x509.GeneralName] = [
+            x509.UniformResourceIdentifier(uri) for uri in recipe.get("uris", [WORKLOAD])
+        ]
         names += [x509.DNSName(name) for name in recipe.get("dns", [])]
         builder = (
             x509.CertificateBuilder()
@@ -131,10 +138,13 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(
-                x509.SubjectAlternativeName(names), critical=recipe.get("critical_names", bool(recipe.get("no_subject")))
+                x509.SubjectAlternativeName(names),
+                critical=recipe.get("critical_names", bool(recipe.get("no_subject"))),
             )
         if "ca" in recipe:
-            builder = builder.add_extension(x509.BasicConstraints(ca=recipe["ca"], path_length=None), critical=True)
+            builder = builder.add_extension(
+                x509.BasicConstraints(ca=recipe["ca"], path_length=None), critical=True
+            )
         if recipe.get("usage", {}) is not None:
             builder = builder.add_extension(
                 usage(**recipe.get("usage", {})), critical=recipe.get("critical_usage", True)
@@ -142,7 +152,9 @@ class Authority:
         extended = recipe.get("extended", ["client", "server"])
         if extended:
             kinds = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
-            builder = builder.add_extension(x509.ExtendedKeyUsage([kinds[one] for one in extended]), critical=False)
+            builder = builder.add_extension(
+                x509.ExtendedKeyUsage([kinds[one] for one in extended]), critical=False
+            )
         return builder.sign(self.key, hashes.SHA256())
 
 
@@ -177,7 +189,11 @@ class World:
             "domain-wit": ec.generate_private_key(ec.SECP256R1()),
             "other-domain": ec.generate_private_key(ec.SECP256R1()),
         }
-        self.authority, self.other, self.strange = Authority(DOMAIN), Authority(OTHER_DOMAIN), Authority("x.example")
+        self.authority, self.other, self.strange = (
+            Authority(DOMAIN),
+            Authority(OTHER_DOMAIN),
+            Authority("x.example"),
+        )
 
     def trust(self, change: dict[str, Any] | None = None) -> Trust:
         """The trust; `change` sets members of the first issuer (`issuer`) or of the first domain (`domain`)."""
@@ -191,7 +207,11 @@ class World:
                 issuer[name] = Audiences({k: frozenset(v) for k, v in value.items()})
             else:
                 issuer[name] = frozenset(value) if isinstance(value, list) else value
-        domain: dict[str, Any] = {"forms": frozenset({"x509_svid", "jwt_svid", "wit"}), "max_lifetime": 3_600, "leeway": 10}
+        domain: dict[str, Any] = {
+            "forms": frozenset({"x509_svid", "jwt_svid", "wit"}),
+            "max_lifetime": 3_600,
+            "leeway": 10,
+        }
         domain |= {n: frozenset(v) if isinstance(v, list) else v for n, v in change.get("domain", {}).items()}
         until = SECONDS + change.get("believed", 3_600)
         return Trust(
@@ -214,7 +234,12 @@ class World:
         """The first issuer's key set, as it publishes it."""
         members = [
             jwk_of(self.keys[name], kid=name, use="sig", alg=algorithm)
-            for name, algorithm in (("issuer", "ES256"), ("issuer-rsa", "PS256"), ("issuer-ed", "EdDSA"), ("issuer-384", "ES384"))
+            for name, algorithm in (
+                ("issuer", "ES256"),
+                ("issuer-rsa", "PS256"),
+                ("issuer-ed", "EdDSA"),
+                ("issuer-384", "ES384"),
+            )
         ]
         return parse_jwks(
             compact({"keys": members}), use="sig", algorithms=frozenset({"ES256", "PS256", "EdDSA", "ES384"})
@@ -278,7 +303,11 @@ class World:
     def _bearer(self, change: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = {"token": self.access_token(change), "scheme": "Bearer"}
         if "proofs" in change:
-            made |= {"dpop": tuple(self.proof(one, made["token"]) for one in change["proofs"]), "method": METHOD, "uri": URI}
+            made |= {
+                "dpop": tuple(self.proof(one, made["token"]) for one in change["proofs"]),
+                "method": METHOD,
+                "uri": URI,
+            }
         return made
 
     def _dpop(self, change: dict[str, Any]) -> dict[str, Any]:
@@ -289,7 +318,11 @@ class World:
     def proof(self, change: dict[str, Any], token: str) -> str:
         """A DPoP proof for `token`, changed."""
         key = change.get("key", "client")
-        header = {"alg": "EdDSA" if key == "client-ed" else "ES256", "typ": "dpop+jwt", "jwk": jwk_of(self.keys[key])}
+        header = {
+            "alg": "EdDSA" if key == "client-ed" else "ES256",
+            "typ": "dpop+jwt",
+            "jwk": jwk_of(self.keys[key]),
+        }
         if "jwk" in change:
             header["jwk"] = merged(header["jwk"], change["jwk"])
         claims = {
@@ -302,7 +335,11 @@ class World:
         leaf = self.strange.issue({"uris": [], "dns": ["client.example"]})
         digest = leaf.fingerprint(hashes.SHA256())
         token = self.access_token(change, cnf={"x5t#S256": b64(digest)})
-        shown = self.strange.issue({"uris": [], "dns": ["client.example"]}) if change.get("other_certificate") else leaf
+        shown = (
+            self.strange.issue({"uris": [], "dns": ["client.example"]})
+            if change.get("other_certificate")
+            else leaf
+        )
         return {"token": token, "scheme": "Bearer", "certificate": pem(shown)}
 
     def _jwt_svid(self, change: dict[str, Any]) -> dict[str, Any]:
@@ -312,7 +349,9 @@ class World:
 
     def _x509(self, change: dict[str, Any]) -> dict[str, Any]:
         recipe = dict(change.get("leaf", {}))
-        authority = {"other": self.other, "strange": self.strange}.get(change.get("authority", ""), self.authority)
+        authority = {"other": self.other, "strange": self.strange}.get(
+            change.get("authority", ""), self.authority
+        )
         return {"certificate": edited(pem(authority.issue(recipe)), change.get("edit", []))}
 
     def _xfcc(self, change: dict[str, Any]) -> dict[str, Any]:
@@ -328,11 +367,22 @@ class World:
 
     def _wit(self, change: dict[str, Any]) -> dict[str, Any]:
         held = jwk_of(self.keys["client"], alg="ES256")
-        claims = {"sub": WORKLOAD, "iat": SECONDS - 10, "exp": SECONDS + 290, "jti": "w-1", "cnf": {"jwk": held}}
+        claims = {
+            "sub": WORKLOAD,
+            "iat": SECONDS - 10,
+            "exp": SECONDS + 290,
+            "jti": "w-1",
+            "cnf": {"jwk": held},
+        }
         header = {"alg": "ES256", "kid": "domain-wit", "typ": "wit+jwt"}
         token = self.token(change, claims, header, "domain-wit")
         proof = change.get("proof", {})
-        bound = {"aud": URI, "exp": SECONDS + 60, "jti": "q-1", "wth": b64(hashlib.sha256(token.encode()).digest())}
+        bound = {
+            "aud": URI,
+            "exp": SECONDS + 60,
+            "jti": "q-1",
+            "wth": b64(hashlib.sha256(token.encode()).digest()),
+        }
         return {
             "token": token, "method": METHOD, "uri": URI,
             "wpt": self.token(proof, bound, {"alg": "ES256", "typ": "wpt+jwt"}, "client"),

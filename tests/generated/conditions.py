@@ -12,8 +12,9 @@ from typing import Literal
 
 from generated import estate
 from generated.choices import Choices
-from generated.estate import INNER, LEVEL, LITERALS, MAPS, MEMBERS, SCALARS
+from generated.estate import INNER, LITERALS, MAPS, MEMBERS, SCALARS
 from generated.places import Place, declared, places
+from pdp.access.values import INT_MAX
 from pdp.rules.agree import NUMBERS, alike, has_float, join
 from pdp.rules.known import Known, when
 from pdp.rules.terms import (
@@ -118,7 +119,7 @@ class Conditions:
 
     def term(self, type: Type, scope: Scope) -> Term:
         choices = self.choices
-        if not self.strict and choices.chance(12):
+        if not self.strict and choices.chance(15):
             return self._unknown(scope)
         if scope.depth <= 0 or choices.chance(20):
             return self._plain(scope) if type == BOOL and choices.chance(70) else self._leaf(type, scope)
@@ -172,7 +173,9 @@ class Conditions:
             return Const(estate.TOO_MANY[member], type=SetOf(member))
         pool = member.members if isinstance(member, Enum) else LITERALS[member]
         values = frozenset(self.choices.some(pool, 0, 4))
-        return Const(values, type=SetOf((STRING if isinstance(member, Enum) else member) if values else UNKNOWN))
+        return Const(
+            values, type=SetOf((STRING if isinstance(member, Enum) else member) if values else UNKNOWN)
+        )
 
     def _unknown(self, scope: Scope) -> Term:
         choices = self.choices
@@ -212,8 +215,10 @@ class Conditions:
         return None
 
     def _key(self, scope: Scope) -> Term:
-        if self.choices.chance(15):
-            return self._leaf(STRING, scope)
+        if self.choices.chance(20):
+            return (
+                self._leaf(STRING, scope) if self.strict or self.choices.chance(50) else self._unknown(scope)
+            )
         return Const(self.choices.near(estate.KEYS), type=STRING)
 
     def _fallback(self, type: Type, scope: Scope) -> Term:
@@ -291,7 +296,8 @@ class Conditions:
             case RecordOf():
                 return Compare(">", _member(subject, "count"), self.term(INT, scope), type=BOOL)
             case _ if type == IP:
-                return In("network", subject, self.term(IP, scope), type=BOOL)
+                container = self.term(IP, scope)
+                return In(_in_kind(container.type), subject, container, type=BOOL)
             case _ if type in (INT, FLOAT, DURATION, TIMESTAMP):
                 operator: Literal["<", "<=", ">", ">="] = choices.one(("<=", "<", ">=", ">"))
                 return Compare(operator, subject, self.term(type, scope), type=BOOL)
@@ -341,7 +347,9 @@ class Conditions:
                 if choices.chance(40):
                     place, names = choices.one(tuple(_SETS_OF_NAMES.items()))
                     item = Const(choices.near(names), type=STRING)
-                    readable = place in {p.term for p in self._places(SetOf(STRING), scope) if p.readable(scope.known)}
+                    readable = place in {
+                        p.term for p in self._places(SetOf(STRING), scope) if p.readable(scope.known)
+                    }
                     container = replace(place, type=SetOf(STRING)) if readable else container
             case _:
                 type = choices.one(MEMBERS)
@@ -368,7 +376,9 @@ class Conditions:
 
     def _quantify(self, _: Type, scope: Scope) -> Term:
         choices = self.choices
-        over = self.term(choices.one((SetOf(STRING), SetOf(INT), *MAPS[:-1], *map(SetOf, MEMBERS[2:]))), scope)
+        over = self.term(
+            choices.one((SetOf(STRING), SetOf(INT), *MAPS[:-1], *map(SetOf, MEMBERS[2:]))), scope
+        )
         match over.type:
             case SetOf(member):
                 type = member
@@ -385,6 +395,19 @@ class Conditions:
             inner = replace(inner, known=inner.known & Known(frozenset(about[:1])))
         kind: Literal["any", "all"] = choices.one(("any", "all"))
         return Quantify(kind, variable.name, over, self._body(about, inner), type=BOOL)
+
+    def _one_fails(self, _: Type, scope: Scope) -> Term:
+        """`any` or `all` that fails at some members and is settled by others: which come first shows."""
+        choices = self.choices
+        type = choices.one(MEMBERS)
+        over = self.term(SetOf(type), scope)
+        member = over.type.member if isinstance(over.type, SetOf) else UNKNOWN
+        self._bound += 1
+        variable = Variable(f"x{self._bound}", type=member)
+        inner = replace(scope, depth=0, variables=(variable, *scope.variables))
+        kind: Literal["any", "all"] = choices.one(("any", "all"))
+        condition = If(self._predicate(variable, inner), _FAILS, Const(kind == "any", type=BOOL), type=BOOL)
+        return Quantify(kind, variable.name, over, condition, type=BOOL)
 
     def _text(self, _: Type, scope: Scope) -> Term:
         choices = self.choices
@@ -409,13 +432,15 @@ class Conditions:
 
     def _operand(self, type: Type, scope: Scope) -> Term:
         """A term, or one of the extremes at which arithmetic fails."""
-        if self.choices.chance(25):
-            return Const(self.choices.one(LITERALS[type]), type=type)
+        if self.choices.chance(30):
+            return Const(self.choices.one(estate.EXTREMES[type]), type=type)
         return self.term(type, scope)
 
     def _arithmetic(self, type: Type, scope: Scope) -> Term:
         operator: Literal["+", "-", "*"] = self.choices.one(("+", "-", "*"))
-        sides = self.choices.one(((FLOAT, INT), (INT, FLOAT), (FLOAT, FLOAT))) if type == FLOAT else (INT, INT)
+        sides = (
+            self.choices.one(((FLOAT, INT), (INT, FLOAT), (FLOAT, FLOAT))) if type == FLOAT else (INT, INT)
+        )
         return _sum(operator, self._operand(sides[0], scope), self._operand(sides[1], scope), type)
 
     def _duration(self, type: Type, scope: Scope) -> Term:
@@ -437,7 +462,9 @@ class Conditions:
 
     def _zoned(self, type: Type, scope: Scope) -> Term:
         name = {INT: "hour", TIMESTAMP: "date"}.get(type, "weekday")
-        return _call(name, self._operand(TIMESTAMP, scope), Const(self.choices.near(estate.ZONES), type=STRING))
+        return _call(
+            name, self._operand(TIMESTAMP, scope), Const(self.choices.near(estate.ZONES), type=STRING)
+        )
 
     def _weekday(self, _: Type, scope: Scope) -> Term:
         day = self._zoned(WEEKDAY, scope)
@@ -464,18 +491,26 @@ class Conditions:
         return SetTerm(terms, type=SetOf(member)) if member is not None else self._literal(type, scope)
 
 
+_FAILS = Compare(
+    ">",
+    Arithmetic("+", Const(INT_MAX, type=INT), Const(1, type=INT), type=INT),
+    Const(0, type=INT),
+    type=BOOL,
+)
 _TASK_ACTIVE = Member(Root("task"), "active", type=BOOL)
 _ACTION_NAME = Member(Root("action"), "name", type=STRING)
 _RESOURCE_TYPE = Member(Root("resource"), "type", type=STRING)
 _TASK = tuple(
-    Member(Root("task"), name, type=attribute.type) for name, attribute in builtin.TASK.attributes if not attribute.optional
+    Member(Root("task"), name, type=attribute.type)
+    for name, attribute in builtin.TASK.attributes
+    if not attribute.optional
 )
 _PATHS = (Member(Root("context"), "path", type=STRING), Member(Root("resource"), "id", type=STRING))
 
 _MAKERS: dict[Type, Callable[[Conditions], tuple[Callable[[Type, Scope], Term], ...]]] = {
     BOOL: lambda c: (
         c._compare, c._order, c._within, c._guarded, c._quantify, c._text, c._and, c._or, c._not, c._has, c._sets,
-        c._weekday, c._compare, c._order, c._within, c._guarded, c._quantify, c._text,
+        c._weekday, c._compare, c._order, c._within, c._guarded, c._quantify, c._text, c._one_fails,
     ),
     INT: lambda c: (c._arithmetic, c._arithmetic, c._negative, c._length, c._zoned),
     FLOAT: lambda c: (c._arithmetic, c._negative),
@@ -504,27 +539,30 @@ def _either(one: Term, other: Term) -> Type | None:
 
 
 def _stands_for(given: Type, wanted: Type) -> bool:
-    return given == wanted or given == UNKNOWN or (given, wanted) == (INT, FLOAT)
+    return given in (wanted, UNKNOWN) or (given, wanted) == (INT, FLOAT)
 
 
 def _comparable(left: Term, right: Term, other: Type | None = None) -> bool:
     """Whether the checker lets the two meet: no floats, maps and records, and no literal that an enum lacks."""
     one, two = left.type, right.type if other is None else other
-    if any(has_float(type) or isinstance(type, (MapOf, RecordOf)) for type in (one, two)) or not alike(one, two):
+    if any(has_float(type) or isinstance(type, (MapOf, RecordOf)) for type in (one, two)) or not alike(
+        one, two
+    ):
         return False
     return _texts(left) <= _members(two, _texts(left)) and _texts(right) <= _members(one, _texts(right))
 
 
 def _texts(term: Term) -> frozenset[str]:
     """The literal texts that `term` is, or has as members."""
-    values = (
-        term.value
-        if isinstance(term, Const) and isinstance(term.value, frozenset)
-        else (term.value,)
-        if isinstance(term, Const)
-        else ()
-    )
-    return frozenset(value for value in values if isinstance(value, str))
+    match term:
+        case Const(str() as text):
+            return frozenset((text,))
+        case Const(frozenset() as members):
+            return frozenset(member for member in members if isinstance(member, str))
+        case SetTerm(terms):
+            return frozenset().union(*map(_texts, terms))
+        case _:
+            return frozenset()
 
 
 def _members(type: Type, otherwise: frozenset[str]) -> frozenset[str]:

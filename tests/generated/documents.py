@@ -58,10 +58,16 @@ def _json(value: Any) -> Any:
             return {name: _json(member) for name, member in list(value.items())[:SET_MEMBERS]}
         case frozenset():
             members = sorted(map(_json, value), key=lambda member: (type(member).__name__, repr(member)))
-            return members[:SET_MEMBERS]
+            return [member for member in members if type(member) is type(members[0])][:SET_MEMBERS]
         case timedelta():
             value = min(value, _FAR)
-            return value // _MS / 1000 if value % _MS else f"{value // _MS}ms" if value > -_MS else value // _MS // 1000
+            return (
+                value // _MS / 1000
+                if value % _MS
+                else f"{value // _MS}ms"
+                if value > -_MS
+                else value // _MS // 1000
+            )
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
         case Ip():

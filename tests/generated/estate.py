@@ -101,7 +101,7 @@ ACTIONS = (
 )  # fmt: skip
 ACTION_PATTERNS = (
     "entry.create", "entry.*", "*.read", "entry.read", "order.*", "*", "e*e", "entry.c*e", "*entry*", "entry",
-    "order.*.read", "*.*.*", "entry.\\*", "\\*", "**", "*e", "entry.re*", "read",
+    "order.*.read", "*.*.*", "entry.\\*", "\\*", "**", "*e", "entry.re*", "read", "e*a*ad",
 )  # fmt: skip
 RESOURCES = ("entry", "order", "bare", "")
 RESOURCE_IDS = ("e-1", "e-22", "o/1", "", "*", "e-*", "E-1", "é", "e-1\n", "x" * 70, "/orders/1")
@@ -122,7 +122,7 @@ PATHS = (
     "/orders/1/items/2/3", "",
 )  # fmt: skip
 _TEXTS = (
-    "a", "b", "", "abc", "ab", "A", "é", "e\u0301", "ß", "İ", "😀", "a*b", "a*", "\\", '"', "a\nb", "\t", "low", "zz",
+    "a", "b", "", "abc", "ab", "A", "é", "e\u0301", "ß", "İ", "😀", "a*b", "a*", "axb", "\\", '"', "a\nb", "\t", "low", "zz",
     "entry.create", "day", "{x}",
 )  # fmt: skip
 _IPS = tuple(
@@ -160,6 +160,13 @@ LITERALS: dict[Type, tuple[Any, ...]] = {
     IP: _IPS,
     LEVEL: LEVEL.members,
 }
+# Where arithmetic fails, or just does not.
+EXTREMES: dict[Type, tuple[Any, ...]] = {
+    INT: (INT_MAX, INT_MIN, 2**62, 3_037_000_500, 2, -1),
+    FLOAT: (1e308, -1e308, 2.0, 2.0**63, -1.5),
+    DURATION: (_SPANS[-2], _SPANS[-1], _SPANS[-3], _MS),
+    TIMESTAMP: (_TIMES[-1], DATES[3], DATES[4], NOW),
+}
 VALUES: dict[Type, tuple[Any, ...]] = {
     **LITERALS,
     DURATION: (*_SPANS, _US, -_US, timedelta.max, timedelta.min, timedelta(seconds=1.5)),
@@ -170,6 +177,6 @@ VALUES: dict[Type, tuple[Any, ...]] = {
 TOO_MANY: dict[Type, frozenset[Any]] = {STRING: frozenset(map(str, range(1001))), INT: frozenset(range(1001))}
 TOO_MANY_KEYS = tuple(map(str, range(1001)))
 
-GLOBS = ("a*", "*", "a", "*b", "", "a\\*b", "*a*", "**", "é*", "*\n*", "/orders/*", "\\", "a*b*c")
+GLOBS = ("a*", "*", "a", "*b", "", "a\\*b", "*a*", "**", "é*", "*\n*", "/orders/*", "\\", "a*b*c", "a*b*b")
 EXPRESSIONS = ("[a-z]+", ".*", "a|b", "(?i)AB?C?", "", "(?s).+", "[^a]", "\\pL+", "a{1,2}b?")
 PATH_PATTERNS = ("/orders/{id}", "/orders/**", "/", "/orders/*/items", "/**", "/orders/1", "/orders/é")

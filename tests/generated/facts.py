@@ -5,8 +5,7 @@ Only what a policy set reads is made, for nothing else can matter to it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from generated import estate
@@ -20,7 +19,18 @@ from pdp.gather import ANONYMOUS, NO_CREDENTIAL, NO_TASK
 from pdp.rules.rules import PolicySet
 from pdp.rules.terms import Member, Term, parts
 from pdp.schema import schema as builtin
-from pdp.schema.types import BOOL, DURATION, FLOAT, INT, STRING, UNKNOWN, Attribute, Enum, MapOf, RecordOf, SetOf, Type
+from pdp.schema.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    STRING,
+    Attribute,
+    Enum,
+    MapOf,
+    RecordOf,
+    SetOf,
+    Type,
+)
 
 # The names that built-in members hold, where they are not just any text.
 _SETS_OF_NAMES = {"groups": estate.GROUPS, "actions": estate.TASK_ACTIONS, "audiences": estate.AUDIENCES}
@@ -45,7 +55,9 @@ def facts(choices: Choices, read: Collection[str], *, strict: bool) -> Facts:
 def request(facts: Facts) -> Request:
     """The request that the facts are about, as far as it has parts of its own."""
     action, resource = facts.action, facts.resource
-    return Request(facts.audience, action["name"], {}, resource["type"], resource["id"], {}, None, None, None, {})
+    return Request(
+        facts.audience, action["name"], {}, resource["type"], resource["id"], {}, None, None, None, {}
+    )
 
 
 class _Maker:
@@ -72,7 +84,12 @@ class _Maker:
         name = choices.near(estate.WORKLOADS if kind == "workload" and choices.chance(75) else estate.CALLERS)
         if choices.number(0, 49) == 49:
             name = choices.one(estate.MALFORMED)
-        caller = {**declared, "id": name, "kind": kind, "groups": frozenset(choices.some(estate.GROUPS, 0, 3))}
+        caller = {
+            **declared,
+            "id": name,
+            "kind": kind,
+            "groups": frozenset(choices.some(estate.GROUPS, 0, 3)),
+        }
         domain = trust_domain(name)
         if domain is not None:
             caller["trust_domain"] = domain
@@ -95,7 +112,13 @@ class _Maker:
         choices = self.choices
         if not self.read & builtin_names(builtin.TASK) or choices.chance(35):
             return NO_TASK
-        task = {"id": "t-1", "actions": frozenset(), "audiences": frozenset(), "expires": NOW, **self._record(builtin.TASK)}
+        task = {
+            "id": "t-1",
+            "actions": frozenset(),
+            "audiences": frozenset(),
+            "expires": NOW,
+            **self._record(builtin.TASK),
+        }
         return {**task, "active": choices.chance(70)}
 
     def _action(self) -> Record:
@@ -104,7 +127,9 @@ class _Maker:
         for pattern, record in estate.SCHEMA.actions.items():
             if glob(pattern)(name):
                 declared |= dict(record.attributes)
-        others = {n for record in estate.SCHEMA.actions.values() for n, _ in record.attributes} - declared.keys()
+        others = {
+            n for record in estate.SCHEMA.actions.values() for n, _ in record.attributes
+        } - declared.keys()
         return {**self._record(RecordOf(tuple(declared.items()))), **self._stray(others), "name": name}
 
     def _resource(self) -> Record:
@@ -171,7 +196,9 @@ class _Maker:
             case 5 | 6:
                 # Members of several types, which Python's own sets would take for equal.
                 types = choices.some((STRING, INT, BOOL, FLOAT, *estate.MEMBERS[2:]), 1, 2)
-                return frozenset(choices.near(_pool(type)) for type in types for _ in range(choices.number(0, 2)))
+                return frozenset(
+                    choices.near(_pool(type)) for type in types for _ in range(choices.number(0, 2))
+                )
             case 7:
                 return frozenset(choices.some(LITERALS[STRING], 0, 3))
             case _:

@@ -17,21 +17,27 @@ from pdp.rules.terms import NOWHERE, Call, Const, Term
 from pdp.schema.functions import FUNCTIONS
 
 MODULES = ("pay", "ops", "teams.web")
-SPANS: dict[str, Span] = {name: NOWHERE for name in ("rule", "name")}
+SPANS: dict[str, Span] = dict.fromkeys(("rule", "name"), NOWHERE)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a policy set looks: how many rules it has, how deep their terms, and how full they are in percent."""
+    """How a policy set looks: how many rules it has, how deep their terms, and in percent how full they are.
+
+    `heads` tells how many of them may ask for anything at all.
+    """
 
     least: int = 1
     most: int = 7
     depth: int = 4
+    heads: int = 100
     conditions: int = 65
     duties: int = 45
 
 
 USUAL = Shape()
+# Rules that every request concerns: what they say of it is evaluated each time.
+BROAD = Shape(least=2, most=7, heads=10, conditions=95, duties=30)
 # Many rules over few names: what an index must find, and what it must not.
 MANY = Shape(least=200, most=300, depth=1, conditions=6, duties=3)
 
@@ -55,7 +61,7 @@ def policy_set(choices: Choices, shape: Shape = USUAL, *, strict: bool | None = 
 
 def _rule(choices: Choices, conditions: Conditions, shape: Shape, identity: str) -> Rule:
     effect: Effect = choices.one(("permit", "permit", "permit", "forbid"))
-    head = _head(choices, forbid=effect == "forbid")
+    head = _head(choices, forbid=effect == "forbid") if choices.chance(shape.heads) else Head()
     known = _known(head)
     tests: list[Condition] = []
     while len(tests) < 3 and choices.chance(shape.conditions if not tests else shape.conditions // 2):
@@ -75,7 +81,7 @@ def _rule(choices: Choices, conditions: Conditions, shape: Shape, identity: str)
 
 def varied(rule: Rule, identity: str, choices: Choices) -> Rule:
     """A rule of the same shape with other names and constants: what might share its code and must not share those."""
-    head = _head(choices, forbid=rule.effect == "forbid")
+    head = rule.head if rule.head == Head() else _head(choices, forbid=rule.effect == "forbid")
     head = replace(head, actions=rule.head.actions, resource_type=rule.head.resource_type)
     if rule.head.resource_type is None:
         head = replace(head, resource_ids=None)
@@ -86,7 +92,9 @@ def varied(rule: Rule, identity: str, choices: Choices) -> Rule:
         identity=identity,
         effect=choices.one((rule.effect, "forbid")) if rule.because else rule.effect,
         head=head,
-        conditions=tuple(replace(each, term=_varied(each.term, changes, choices)) for each in rule.conditions),
+        conditions=tuple(
+            replace(each, term=_varied(each.term, changes, choices)) for each in rule.conditions
+        ),
         duties=tuple(
             replace(duty, values=tuple((name, _varied(term, changes, choices)) for name, term in duty.values))
             for duty in rule.duties

@@ -91,7 +91,10 @@ class _Writer:
         for note, date in (("since", rule.annotations.since), ("sunset", rule.annotations.sunset)):
             notes += [f"@{note}({date.date().isoformat()})"] if date is not None else []
         # Conditions and duties keep their own order: what is tested earlier is known later.
-        queues = [[self._condition(each) for each in rule.conditions], [self._duty(each) for each in rule.duties]]
+        queues = [
+            [self._condition(each) for each in rule.conditions],
+            [self._duty(each) for each in rule.duties],
+        ]
         queues += [[clause] for clause in self._head(rule.head, permit=rule.effect == "permit")]
         queues += [[f"because {_text(rule.because)}"]] if rule.because else []
         clauses = []
@@ -239,7 +242,9 @@ class _Writer:
             case Ip():
                 return f'ip("{value}")', _POSTFIX
             case frozenset():
-                return "[" + ", ".join(self._constant(member)[0] for member in in_order(value)) + "]", _POSTFIX
+                return "[" + ", ".join(
+                    self._constant(member)[0] for member in in_order(value)
+                ) + "]", _POSTFIX
         raise AssertionError(value)
 
 
@@ -248,7 +253,10 @@ def _operands(term: Term) -> dict[str, tuple[Term, Type]]:
     match term:
         case Compare(_, left, right):
             # What is of unknown type may go where any type is asked for.
-            types = [right.type if left.type == UNKNOWN else left.type, left.type if right.type == UNKNOWN else right.type]
+            types = [
+                right.type if left.type == UNKNOWN else left.type,
+                left.type if right.type == UNKNOWN else right.type,
+            ]
             return {"left": (left, types[0]), "right": (right, types[1])}
         case Arithmetic(_, left, right):
             return {"left": (left, left.type), "right": (right, right.type)}
@@ -286,7 +294,11 @@ def _writable(type: Type) -> bool:
 
 
 def _text(value: str) -> str:
-    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in value) + '"'
+    return (
+        '"'
+        + "".join(_ESCAPES.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in value)
+        + '"'
+    )
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}

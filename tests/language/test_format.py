@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language.trees import modules
 
+from language.trees import modules
 from pdp.language.format import format
-from pdp.language.parse import parse
+from pdp.language.lex import lex
+from pdp.language.parse import _keywords, parse
 from pdp.language.source import Source
 from pdp.language.syntax import Module
-from pdp.language.lex import lex
-from pdp.language.parse import _keywords
 
 
 def source(text: str) -> Source:
@@ -36,7 +31,10 @@ def test_what_is_formatted_reads_back_as_the_same_tree(tree: Module) -> None:
     assert formatted(text) == text
 
 
-blanks = st.sampled_from((" ", " ", "\n", "\n\n\n", "\t", "  # a comment\n", "\n# on its own\n", "\n\n  # apart\n\n"))
+blanks = st.sampled_from(
+    (" ", " ", "\n", "\n\n\n", "\t", "  # a comment\n", "\n# on its own\n", "\n\n  # apart\n\n")
+)
+
 
 @settings(max_examples=400, deadline=None)
 @given(modules, st.data())
@@ -45,8 +43,8 @@ def test_spaced(tree: Module, data: st.DataObject) -> None:
     tokens, _, _ = lex(source(text), _keywords())
     out = data.draw(blanks)
     for token in tokens:
-        out += text[token.span.start:token.span.end]
-        out += data.draw(blanks) if token.type not in ("SET","MAP") else " "
+        out += text[token.span.start : token.span.end]
+        out += data.draw(blanks) if token.type not in ("SET", "MAP") else " "
     tree1, found = parse(source(out))
     assert not found, out
     assert tree1 == tree

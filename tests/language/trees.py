@@ -33,7 +33,8 @@ dotted = st.builds(
 )
 
 texts = st.builds(
-    s.Text, st.one_of(st.text(max_size=12), st.sampled_from(("entry.*", r"a\*b", 'say "x"', "\\", "é漢😀\u202e\n")))
+    s.Text,
+    st.one_of(st.text(max_size=12), st.sampled_from(("entry.*", r"a\*b", 'say "x"', "\\", "é漢😀\u202e\n"))),
 )
 constants: st.SearchStrategy[Any] = st.one_of(
     st.builds(s.Bool, st.booleans()),
@@ -41,7 +42,9 @@ constants: st.SearchStrategy[Any] = st.one_of(
     st.builds(s.Float, st.floats(0, 1e300, allow_nan=False)),
     texts,
     st.builds(s.Duration, st.integers(0, 10**11).map(lambda ms: timedelta(milliseconds=ms))),
-    st.builds(s.Timestamp, st.datetimes(timezones=st.just(UTC)) | st.just(datetime(2026, 11, 24, tzinfo=UTC))),
+    st.builds(
+        s.Timestamp, st.datetimes(timezones=st.just(UTC)) | st.just(datetime(2026, 11, 24, tzinfo=UTC))
+    ),
 )
 
 
@@ -81,7 +84,9 @@ enums = st.builds(s.EnumType, some(texts, 1))
 
 def _types(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(
-        st.builds(s.SetType, inner), st.builds(s.MapType, inner), st.builds(s.RecordType, some(_fields(inner)))
+        st.builds(s.SetType, inner),
+        st.builds(s.MapType, inner),
+        st.builds(s.RecordType, some(_fields(inner))),
     )
 
 
@@ -129,7 +134,11 @@ test_clauses = st.one_of(
         s.Table, some(names, 1), some(st.builds(s.Row, some(st.one_of(expressions, outcomes), 1)), most=4)
     ),
     st.builds(
-        s.Expect, st.one_of(outcomes, names), st.none() | some(dotted, 1), st.none() | names, some(names, most=2)
+        s.Expect,
+        st.one_of(outcomes, names),
+        st.none() | some(dotted, 1),
+        st.none() | names,
+        some(names, most=2),
     ),
 )
 

@@ -45,7 +45,11 @@ def examples(usual: int) -> Any:
         derandomize=not _EXPLORED,
         deadline=None,
         # A policy set with its requests is a large example, and made of many choices.
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.large_base_example,
+        ],
     )
 
 
@@ -88,7 +92,7 @@ def check(sources: Sequence[Source], *, strict: bool) -> Checked:
 
 
 @given(choices())
-@examples(60)
+@examples(8)
 def test_rules_decide_as_they_mean(choices: Choices) -> None:
     policies = rules.policy_set(choices)
     about = asked(choices, policies)
@@ -100,7 +104,7 @@ def test_rules_decide_as_they_mean(choices: Choices) -> None:
 
 
 @given(choices())
-@examples(60)
+@examples(8)
 def test_policy_text_decides_as_it_was_meant(choices: Choices) -> None:
     policies = rules.policy_set(choices)
     about = asked(choices, policies)
@@ -110,7 +114,7 @@ def test_policy_text_decides_as_it_was_meant(choices: Choices) -> None:
 
 
 @given(st.integers(0, 2**32), choices())
-@examples(40)
+@examples(6)
 def test_of_many_rules_the_index_finds_those_that_apply_and_no_others(seed: int, choices: Choices) -> None:
     # Too many choices for hypothesis to make each of them; it may still find out which rules it takes.
     every = rules.policy_set(seeded(seed), rules.MANY)
@@ -120,7 +124,7 @@ def test_of_many_rules_the_index_finds_those_that_apply_and_no_others(seed: int,
 
 
 @given(choices())
-@examples(15)
+@examples(5)
 def test_the_order_of_files_and_of_what_stands_in_them_does_not_matter(choices: Choices) -> None:
     policies = rules.policy_set(choices)
     about = asked(choices, policies)
@@ -131,7 +135,7 @@ def test_the_order_of_files_and_of_what_stands_in_them_does_not_matter(choices: 
 
 
 @given(choices())
-@examples(15)
+@examples(5)
 def test_what_is_kept_of_one_policy_set_does_not_show_in_the_next(choices: Choices) -> None:
     stages = Stages(strict=False, lower=UNSAFE)
     builder = Builder()
@@ -144,7 +148,7 @@ def test_what_is_kept_of_one_policy_set_does_not_show_in_the_next(choices: Choic
 
 
 @given(choices())
-@examples(25)
+@examples(5)
 def test_a_request_in_json_is_decided_as_its_facts_are(choices: Choices) -> None:
     policies = rules.policy_set(choices)
     program = build(policies, {}, "sha256:0")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rules.policies import checked
+
 
 @pytest.mark.parametrize(
     ("cell", "words"),

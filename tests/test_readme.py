@@ -1,0 +1,43 @@
+"""The README tells the truth: its request gets its answer, its example runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pdp.load import load
+from pdp.point import DecisionPoint
+from pdp.settings import read
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+# What differs with each request, and with each change of the estate.
+_VARIES = {"id": "", "policy": ""}
+
+
+def test_the_first_request_gets_the_answer_that_is_shown() -> None:
+    body = re.search(r"curl [^']*'(.*?)'\n", README, re.DOTALL)
+    shown = re.search(r"```json\n(.*?)```", README, re.DOTALL)
+    assert body is not None
+    assert shown is not None
+    point = DecisionPoint(load(ROOT / "policies"), read(ROOT / "policies/pdp.toml"))
+    answer = json.loads(point.answer(body[1].encode(), "127.0.0.1", now=datetime(2027, 1, 1, tzinfo=UTC)))
+    assert answer | _VARIES == json.loads(shown[1]) | _VARIES
+
+
+def test_the_embedding_example_runs(monkeypatch: Any) -> None:
+    monkeypatch.chdir(ROOT)
+    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    names: dict[str, Any] = {}
+    exec(example[1], names)
+    assert names["decision"].decision == "deny"
+
+
+def test_the_rule_that_is_shown_is_the_estates() -> None:
+    shown = re.search(r"```\n(permit write_entry.*?)```", README, re.DOTALL)
+    assert shown is not None
+    assert shown[1] in (ROOT / "policies/payments.policy").read_text("utf-8")
