@@ -86,7 +86,7 @@ def run(settings: Settings) -> int:
     try:
         return (supervise if settings.server.workers > 1 else serve_alone)(settings, listening, ready)
     finally:
-        unlink(listening)
+        unlink(settings.server)
         with contextlib.suppress(OSError):
             listening.close()
 

@@ -37,10 +37,10 @@ def address(listening: socket.socket) -> str:
     return f"http://{host}:{name[1]}"
 
 
-def unlink(listening: socket.socket) -> None:
-    """Remove the file of a Unix socket that this process made."""
-    if listening.family == socket.AF_UNIX:
-        Path(listening.getsockname()).unlink(missing_ok=True)
+def unlink(server: Server) -> None:
+    """Remove the file of the Unix socket that `listen` made. By its name: the socket may be closed by now."""
+    if server.uds is not None:
+        server.uds.unlink(missing_ok=True)
 
 
 def _tcp(host: str, port: int) -> socket.socket:
