@@ -23,7 +23,7 @@ def formatted(text: str) -> str:
     return format(tree, source(text))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=60)
 @given(modules)
 def test_what_is_formatted_reads_back_as_the_same_tree(tree: Module) -> None:
     text = format(tree, source(""))
@@ -36,7 +36,7 @@ blanks = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=60)
 @given(modules, st.data())
 def test_spaced(tree: Module, data: st.DataObject) -> None:
     text = format(tree, source(""))
