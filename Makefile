@@ -19,7 +19,7 @@ help: ## tell what there is to make
 serve: $(READY) ## serve policies/ on 127.0.0.1:8181
 	@$(BIN)/pdp serve $(POLICIES)
 
-test: check $(READY)-dev ## check everything, then run all tests, with the coverage of the core
+test: check $(READY)-dev ## check everything, then run all tests, the core covered to the last branch
 	@$(BIN)/pdp test $(POLICIES)
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,17 +59,14 @@ class Encoder:
                 self._known.clear()
             self._known[key] = known
         head, rules, tail = known
-        if decision.obligations or decision.advice or decision.failures:
-            return b"".join(
-                (
-                    head, answer.id.encode(), rules,
-                    encode_json([_duty(duty) for duty in decision.obligations]),
-                    b',"advice":', encode_json([_duty(duty) for duty in decision.advice]),
-                    b',"failures":', encode_json(decision.failures),
-                    tail,
-                )
-            )  # fmt: skip
-        return b"".join((head, answer.id.encode(), rules, b'[],"advice":[],"failures":[]', tail))
+        return b"".join(
+            (
+                head, answer.id.encode(), rules, _duties(decision.obligations),
+                b',"advice":', _duties(decision.advice),
+                b',"failures":', encode_json(decision.failures) if decision.failures else b"[]",
+                tail,
+            )
+        )  # fmt: skip
 
 
 def _constant(decision: Decision) -> tuple[bytes, bytes, bytes]:
@@ -85,7 +82,12 @@ def _constant(decision: Decision) -> tuple[bytes, bytes, bytes]:
     return head, rules, b',"policy":' + encode_json(decision.policy) + b',"valid_for":0}'
 
 
-def _duty(duty: Obligation) -> dict[str, Any]:
+def _duties(duties: tuple[Obligation, ...]) -> bytes:
+    return encode_json([duty_record(duty) for duty in duties]) if duties else b"[]"
+
+
+def duty_record(duty: Obligation) -> dict[str, Any]:
+    """An obligation or advice as JSON."""
     return {"name": duty.name, "rule": duty.rule, "values": plain(duty.values)}
 
 
@@ -97,7 +99,7 @@ def plain(value: Any) -> Any:
     if kind is dict:
         return {name: plain(member) for name, member in value.items()}
     if kind is frozenset:
-        return [plain(member) for member in _sorted(value)]
+        return [plain(member) for member in in_order(value)]
     if kind is timedelta:
         return duration_text(value)
     if kind is datetime:
@@ -107,14 +109,6 @@ def plain(value: Any) -> Any:
     if kind is list or kind is tuple:
         return [plain(member) for member in value]
     raise TypeError("not a policy value")
-
-
-def _sorted(members: Iterable[Any]) -> list[Any]:
-    try:
-        return in_order(members)
-    except TypeError:
-        # Only an undeclared attribute can mix what has no order.
-        return sorted(members, key=repr)
 
 
 def duration_text(value: timedelta) -> str | float:

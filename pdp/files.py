@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,27 +37,37 @@ def read_files(root: str | os.PathLike[str], *, tests: bool) -> tuple[PolicyFile
     policy set is not a policy set.
     """
     root = Path(root)
-    if root.is_file():
-        paths, base = [root], root.parent
-    else:
-        base = root
-        paths = [Path(folder, name) for folder, name in _walk(root)]
-    files = [PolicyFile(str(path), _module(path.relative_to(base)), path.read_bytes()) for path in paths]
-    return tuple(sorted((f for f in files if tests or not f.is_test), key=lambda f: (f.module, f.path)))
+    paths = [(str(root), (root.name,))] if root.is_file() else list(_walk(str(root), ()))
+    files = [
+        PolicyFile(path, _module(parts), _read(path))
+        for path, parts in paths
+        if tests or not path.endswith(TEST_SUFFIX)
+    ]
+    return tuple(sorted(files, key=lambda file: (file.module, file.path)))
 
 
-def _walk(root: Path) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for folder, below, names in os.walk(root, onerror=_refuse):
-        below[:] = [name for name in below if not name.startswith(".")]
-        found += [(folder, name) for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
-    return found
+def _walk(folder: str, parts: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The path of each policy file, and its parts below the root."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith("."):
+                continue
+            path = entry.path if folder != "." else name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(path, (*parts, name))
+            elif name.endswith(SUFFIX) and not entry.is_dir():
+                # A pipe would be waited for, perhaps for ever.
+                if not stat.S_ISREG(entry.stat().st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file", path)
+                yield path, (*parts, name)
 
 
-def _refuse(error: OSError) -> None:
-    raise error
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
-def _module(path: Path) -> str:
-    name = ".".join(path.parts).removesuffix(SUFFIX)
+def _module(parts: tuple[str, ...]) -> str:
+    name = ".".join(parts).removesuffix(SUFFIX)
     return name if _MODULE.match(name) else ""

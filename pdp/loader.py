@@ -13,15 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from pdp.beside import Beside, Options, Text, share
 from pdp.files import TEST_SUFFIX, read_files
-from pdp.language import syntax
 from pdp.language.diagnostic import Diagnostic, PolicyError
-from pdp.language.parse import decode, parse
-from pdp.language.source import Source, Span
+from pdp.language.parse import decode
+from pdp.language.source import Source
+from pdp.packed import Findings
 from pdp.program.program import Builder, Program
-from pdp.rules.check import CheckedModule, Interface, check_module, interface, merge, still_holds, together
-from pdp.rules.lint import lint_rule
+from pdp.rules.check import CheckedModule, still_holds, together
+from pdp.rules.environment import Environment, merge
+from pdp.rules.interface import Interface
 from pdp.rules.rules import PolicySet
+from pdp.schema.schema import Schema
+from pdp.single import Parsed, checked, dangers, parsed
+from pdp.uncollected import uncollected
 
 Level = Literal["error", "warning", "off"]
 
@@ -60,7 +65,7 @@ class Loader:
     ) -> None:
         self._path = path
         self._tests = tests
-        self._stages = Stages(strict=strict, max_rules=max_rules, lower=lower)
+        self._stages = Stages(tests=tests, strict=strict, max_rules=max_rules, lower=lower)
 
     def load(self) -> Program:
         """The program of what is there now. Raises `PolicyError`, and `OSError` where it cannot be read."""
@@ -74,38 +79,44 @@ class Loader:
 
 @dataclass(slots=True)
 class _File:
-    """One file as parsed. `tree` is dropped once it was checked, and parsed again should it be needed."""
+    """What is kept of one file. What follows `parsed` changes: it is what came of the last check."""
 
     digest: bytes
-    source: Source
-    interface: Interface
-    found: tuple[Diagnostic, ...]
-    tree: syntax.Module | None
+    parsed: Parsed
+    module: CheckedModule | None = None
+    dangers: Findings = ()
+    today: datetime | None = None
 
-    @property
-    def is_test(self) -> bool:
-        return self.source.path.endswith(TEST_SUFFIX)
+    def check(self, environment: Environment, today: datetime) -> CheckedModule:
+        """The module as it is in `environment`."""
+        module = self.module
+        if module is None or not still_holds(module, environment):
+            module = checked(self.parsed, environment)
+            self.keep(module, dangers(module, today), today)
+        elif self.today != today:
+            # Only a sunset comes nearer.
+            if any(rule.annotations.sunset is not None for rule in module.rules):
+                self.dangers = dangers(module, today)
+            self.today = today
+        return module
 
-
-@dataclass(frozen=True, slots=True)
-class _Findings:
-    """What `lint` said of a module on a day."""
-
-    module: CheckedModule
-    today: datetime
-    found: tuple[Diagnostic, ...]
+    def keep(self, module: CheckedModule, found: Findings, today: datetime) -> None:
+        """Keeps what came of a check."""
+        self.module, self.dangers, self.today = module, found, today
 
 
 class Stages:
-    """The stages in their order. What changes is what is kept of each."""
+    """The stages in their order, with or without `tests`. What changes is what is kept of each."""
 
     def __init__(
         self,
         *,
+        tests: bool = True,
         strict: bool = True,
         max_rules: int = MAX_RULES,
         lower: Mapping[str, Level] | None = None,
     ) -> None:
+        self._tests = tests
         self._lower = dict(lower or {})
         # A rule in which an error was told is left out of the policy set, so lowering the finding that nobody
         # declares an attribute must make it no error: such an attribute is then dynamically typed.
@@ -114,71 +125,80 @@ class Stages:
         self._warn = undeclared == "warning"
         self._max_rules = max_rules
         self._files: dict[str, _File] = {}
-        self._modules: dict[str, CheckedModule] = {}
-        self._findings: dict[str, _Findings] = {}
+        self._schema: Schema | None = None
         self._builder = Builder()
 
-    def check(self, texts: Sequence[tuple[str, str, bytes]], today: datetime | None = None) -> Checked:
-        """Checks files given as path, module and bytes."""
+    def check(self, texts: Sequence[Text], today: datetime | None = None) -> Checked:
+        """Checks files given as path, module and bytes; no two have one path."""
         # Findings depend on the day alone, so that the hour of a reload does not make all of them anew.
         day = (today or datetime.now(UTC)).astimezone(UTC)
         today = day.replace(hour=0, minute=0, second=0, microsecond=0)
-        # 1. Text to trees, and what each module offers to others.
-        files = self._parse(texts)
-        # 2. All of them together: names, types, guards.
-        environment, found = merge(
-            [file.interface for file in files],
-            strict=self._strict,
-            warn=self._warn,
-            max_rules=self._max_rules,
-        )
-        modules = []
-        for file in files:
-            known = self._modules.get(file.source.path)
-            if known is None or not still_holds(known, environment):
-                known = check_module(file.tree or parse(file.source)[0], environment)
-                self._modules[file.source.path] = known
-            file.tree = None
-            modules.append(known)
-        policies, told = together(environment, found, modules)
-        # 3. Safety.
-        unsafe = [
-            finding
-            for file, module in zip(files, modules, strict=True)
-            for finding in self._lint(file, module, today)
-        ]
-        parsed = [finding for file in files for finding in file.found]
-        sources = {file.source.path: file.source for file in files}
-        diagnostics = sorted({*parsed, *told, *unsafe}, key=lambda d: (d.span, d.code, d.message))
-        return Checked(policies, tuple(self._lowered(diagnostics)), sources, self._digest(files))
+        options = Options(self._strict, self._warn, self._max_rules, self._tests, today)
+        # All is new only once; later a second process would seldom have enough to do.
+        theirs = () if self._files else share(texts)
+        with uncollected(), Beside(theirs, options) as beside:
+            return self._check(texts, options, beside)
 
     def compile(self, checked: Checked) -> Program:
         """The program of a checked set. Raises `PolicyError` when the check found an error."""
         if checked.errors:
             raise PolicyError(checked.diagnostics, checked.sources)
-        return self._builder.build(checked.policies, checked.sources, checked.digest)
+        with uncollected():
+            return self._builder.build(checked.policies, checked.sources, checked.digest)
 
-    def _parse(self, texts: Sequence[tuple[str, str, bytes]]) -> list[_File]:
-        files = []
-        for path, module, data in texts:
-            digest = hashlib.sha256(data).digest()
-            file = self._files.get(path)
-            if file is None or file.digest != digest or file.source.module != module:
-                file = _parsed(path, module, data, digest)
-            files.append(file)
-        # A file that is gone takes what was kept of it along, and so does one that changed.
-        kept = {file.source.path for file in files if self._files.get(file.source.path) is file}
-        self._files = {file.source.path: file for file in files}
-        self._modules = {path: module for path, module in self._modules.items() if path in kept}
-        self._findings = {path: one for path, one in self._findings.items() if path in kept}
-        return files
+    def _check(self, texts: Sequence[Text], options: Options, beside: Beside) -> Checked:
+        # 1. Text to trees, and what each module offers to others.
+        files = self._parse(texts, beside)
+        # 2. What they offer, together.
+        environment, found = merge(
+            [file.parsed.interface for file in files],
+            strict=options.strict,
+            warn=options.warn,
+            max_rules=options.max_rules,
+        )
+        if environment.schema == self._schema:
+            # Compared once here, and not again for every module.
+            environment = replace(environment, schema=self._schema)
+        self._schema = environment.schema
+        # 3. Names, types and guards, and what is dangerous.
+        ours = [file for file in files if file.parsed.source.path not in beside.paths]
+        beside.check([file.parsed.interface for file in ours])
+        for file in ours:
+            file.check(environment, options.today)
+        for path, (module, dangerous) in beside.modules(environment).items():
+            self._files[path].keep(module, dangerous, options.today)
+        modules = [file.check(environment, options.today) for file in files]
+        # 4. Everything together.
+        policies, told = together(environment, found, modules)
+        parsed = [finding for file in files for finding in file.parsed.found]
+        unsafe = [finding for file in files for finding in file.dangers]
+        diagnostics = sorted({*parsed, *told, *unsafe}, key=lambda d: (d.span, d.code, d.message))
+        sources = {file.parsed.source.path: file.parsed.source for file in files}
+        return Checked(policies, tuple(self._lowered(diagnostics)), sources, self._digest(files))
 
-    def _lint(self, file: _File, module: CheckedModule, today: datetime) -> tuple[Diagnostic, ...]:
-        known = self._findings.get(file.source.path)
-        if known is None or known.module is not module or known.today != today:
-            found = tuple(finding for rule in module.rules for finding in lint_rule(rule, today))
-            known = self._findings[file.source.path] = _Findings(module, today, found)
-        return known.found
+    def _parse(self, texts: Sequence[Text], beside: Beside) -> list[_File]:
+        files = {text[0]: self._file(*text) for text in texts if text[0] not in beside.paths}
+        offers = beside.offers()
+        files |= {
+            text[0]: self._file(*text, offers.get(text[0])) for text in texts if text[0] in beside.paths
+        }
+        if len(files) < len(texts):
+            raise ValueError("two texts have the same path")
+        # Of files that are gone nothing is kept.
+        self._files = {path: files[path] for path, _, _ in texts}
+        return list(self._files.values())
+
+    def _file(
+        self, path: str, module: str, data: bytes, offered: tuple[Interface, Findings] | None = None
+    ) -> _File:
+        """The file as it was kept, or as it is new; what one offers that was parsed elsewhere is given."""
+        digest = hashlib.sha256(data).digest()
+        known = self._files.get(path)
+        if known is not None and known.digest == digest and known.parsed.source.module == module:
+            return known
+        if offered is not None:
+            return _File(digest, Parsed(decode(path, module, data)[0], *offered, self._tests, None))
+        return _File(digest, parsed(path, module, data, tests=self._tests))
 
     def _lowered(self, diagnostics: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
         for diagnostic in diagnostics:
@@ -191,32 +211,9 @@ class Stages:
 
     def _digest(self, files: Sequence[_File]) -> str:
         digest = hashlib.sha256(b"strict\n" if self._strict else b"not strict\n")
-        for file in files:
-            if not file.is_test:
-                digest.update(f"{file.source.module}\n".encode())
-                digest.update(file.digest)
+        parts = ((file.parsed.source, file.digest) for file in files)
+        # Neither the order of files nor where they lie is content.
+        for module, content in sorted((s.module, d) for s, d in parts if not s.path.endswith(TEST_SUFFIX)):
+            digest.update(f"{module}\n".encode())
+            digest.update(content)
         return f"sha256:{digest.hexdigest()}"
-
-
-def _parsed(path: str, module: str, data: bytes, digest: bytes) -> _File:
-    source, wrong = decode(path, module, data)
-    tree, found = parse(source)
-    return _File(digest, source, interface(tree), (*wrong, *found, *_misplaced(source, tree)), tree)
-
-
-def _misplaced(source: Source, tree: syntax.Module) -> list[Diagnostic]:
-    """What the name of a file forbids: no name at all, and rules where a server would never see them."""
-    found = []
-    if not source.module:
-        message = f"`{source.path}` names no module"
-        hint = "call files and folders by lower case letters, digits and `_`, a letter first"
-        found.append(Diagnostic("PDP215", Span(source.path, 0, 0), message, hint))
-    if source.path.endswith(TEST_SUFFIX):
-        for declaration in tree.declarations:
-            if isinstance(declaration, syntax.Rule | syntax.Schema):
-                what = "a rule" if isinstance(declaration, syntax.Rule) else "a schema"
-                message = f"{what} stands in a test file, which a server never loads"
-                found.append(
-                    Diagnostic("PDP512", declaration.span, message, "move it to the module that is served")
-                )
-    return found

@@ -79,6 +79,10 @@ def _as_duration(value: object) -> object:
     raise ValueError('must be a duration such as "15m"')
 
 
+def _as_code(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(duration_text)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -105,7 +109,8 @@ class Policies(_Section):
     path: Path = Path("policies")
     strict: bool = True
     max_rules: Positive = 100_000
-    lower: dict[Annotated[str, Field(pattern=r"^PDP4\d\d$")], Level] = {}
+    # The environment tells small letters from capital ones no more than people do.
+    lower: dict[Annotated[str, BeforeValidator(_as_code), Field(pattern=r"^PDP4\d\d$")], Level] = {}
     reload: bool = True
 
 
@@ -239,14 +244,17 @@ def read(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     try:
         _merge(values, EnvSettingsSource(Settings)())
     except SourceError as error:
-        found = re.search(r'field "(\w+)"', str(error))
-        name = PREFIX + (found.group(1).upper() if found else "…")
+        field = re.search(r'field "(\w+)"', str(error))
+        name = PREFIX + (field.group(1).upper() if field else "…")
         problems.append(Problem(name, "is not the JSON that a table or list is written in"))
     _merge(values, overrides or {})
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        problems += [_problem(dict(entry)) for entry in error.errors(include_url=False)]
+        # A variable that sets nothing was told already, by its name.
+        told = {problem.key.removeprefix(PREFIX).lower().replace("__", ".") for problem in problems}
+        found = [_problem(dict(entry)) for entry in error.errors(include_url=False)]
+        problems += [problem for problem in found if problem.key not in told]
     if problems:
         raise SettingsError(path, problems)
     return settings

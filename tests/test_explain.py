@@ -116,7 +116,8 @@ def test_the_nearest_permit_is_one_whose_head_matches_however_much_it_lacks() ->
 
 def test_of_two_heads_that_miss_the_one_that_misses_less_is_nearer() -> None:
     far = 'permit a { caller any audience "x" action "y" when credential.bound }'
-    near = 'permit b { caller any audience "x" action any resource doc when credential.bound when resource.size > 99 }'
+    conditions = "when credential.bound when resource.size > 99"
+    near = f'permit b {{ caller any audience "x" action any resource doc {conditions} }}'
     assert told(far + near).nearest.rule == "m.b"  # type: ignore[union-attr]
 
 

@@ -1,6 +1,7 @@
 """The estate in `policies/`: large, clean and tested, and the whole language by example.
 
-It is the manual of the language, so what the language has and the estate does not show is a gap in the manual.
+It is the manual of the language, so what the language has and the estate does not show is a gap in the
+manual.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def decode(body: bytes | str, size: int) -> Any:
     """The JSON value of a body of at most `size` bytes, not yet checked; `RequestError` if it has none."""
     body = _bytes(body)
     if len(body) > size:
-        raise RequestError("", f"the body is larger than {size} bytes", too_large=True)
+        raise RequestError("", f"is larger than {size} bytes", too_large=True)
     try:
         return jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:

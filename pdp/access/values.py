@@ -107,6 +107,7 @@ _NUMBERS = (int, float)
 _ORDERED = (int, float, str, timedelta, datetime)
 _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _COMPARABLE = (bool, int, str, timedelta, datetime, Ip, frozenset, dict)
+_MEMBERS = {bool, int, float, str, timedelta, datetime, Ip}
 _SUMS = {
     *((one, other) for one in _NUMBERS for other in _NUMBERS),
     (timedelta, timedelta), (datetime, timedelta), (timedelta, datetime),
@@ -174,6 +175,15 @@ def contains(container: Any, item: Any) -> bool:
     raise Failed("type", "in")
 
 
+def set_of(members: Iterable[Any]) -> frozenset[Any]:
+    """A set literal. Fails `type` for members of several types, which have no order, or what no set holds."""
+    made = tuple(members)
+    types = {*map(type, made)}
+    if len(types) > 1 or not types <= _MEMBERS:
+        raise Failed("type", "[]")
+    return frozenset(made)
+
+
 def visited(values: Any, kind: Literal["any", "all"]) -> list[Any]:
     """What `any` or `all` visits: members of a set or keys of a map, in order; too many fail `limit`."""
     if not isinstance(values, (frozenset, dict)):
@@ -239,5 +249,5 @@ def negate(operand: Any) -> Any:
 __all__ = [
     "INT_MAX", "INT_MIN", "UTC", "VISIT_LIMIT", "Failed", "Ip", "Record", "Scalar", "Value",
     "add", "compare", "contains", "in_order", "in_range", "item", "member", "multiply", "negate",
-    "parse_ip", "sort_key", "subtract", "truth", "visited",
+    "parse_ip", "set_of", "sort_key", "subtract", "truth", "visited",
 ]  # fmt: skip

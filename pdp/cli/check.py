@@ -56,7 +56,7 @@ def check(
         case Format.text:
             if checked.diagnostics:
                 color = has_color(sys.stdout)
-                typer.echo(render.text(checked.diagnostics, checked.sources, color=color))
+                typer.echo(render.text(checked.diagnostics, checked.sources, color=color) + "\n")
             typer.echo(_summary(checked))
         case Format.json:
             typer.echo(render.json(checked.diagnostics, checked.sources))

@@ -110,7 +110,8 @@ def _formatted(path: str, module: str, data: bytes) -> tuple[str, str | None]:
 def _tell(source: Source, problems: tuple[Diagnostic, ...]) -> None:
     from pdp.language.render import text
 
-    typer.echo(text(problems, {source.path: source}, color=has_color(sys.stderr)), err=True)
+    # With an empty line behind it, for the problems of the next file or the summary.
+    typer.echo(text(problems, {source.path: source}, color=has_color(sys.stderr)) + "\n", err=True)
 
 
 def _diff(file: PolicyFile, old: str, new: str, paint: Paint) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,29 +65,27 @@ def read(policies: Path | None, config: Path | None, server: dict[str, Any]) -> 
 def run(settings: Settings) -> int:
     """Serve until told to stop; the exit code."""
     # Imported here: `pdp serve --help` needs no server.
-    from pdp.service.listen import ListenError, address, listen, unlink
+    from pdp.service.listen import ListenError, listen
     from pdp.service.serve import serve as serve_alone
     from pdp.service.serve import to_stderr
     from pdp.service.supervisor import supervise
 
     to_stderr()
     try:
-        listening = listen(settings.server)
+        listener = listen(settings.server)
     except ListenError as error:
         stop(str(error), "choose another with --port" if settings.server.uds is None else "")
-    where = address(listening)
 
     def ready(rules: int) -> None:
+        where = listener.address
         log.info("deciding by %s from %s at %s", count(rules, "rule"), settings.policies.path, where)
         if not settings.enforcement_point:
             log.warning("no enforcement point is configured: every request that asserts facts is denied")
 
     try:
-        return (supervise if settings.server.workers > 1 else serve_alone)(settings, listening, ready)
+        return (supervise if settings.server.workers > 1 else serve_alone)(settings, listener.socket, ready)
     finally:
-        unlink(settings.server)
-        with contextlib.suppress(OSError):
-            listening.close()
+        listener.close()
 
 
 def _given(**options: Any) -> dict[str, Any]:

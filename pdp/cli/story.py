@@ -71,9 +71,14 @@ def _text(explanation: Explanation, paint: Paint) -> Iterator[str]:
     for told in explanation.asked:
         yield from _told(told, told.effect, paint)
     nearest = explanation.nearest
+    before = (*explanation.deciding, *explanation.failed, *explanation.asked)
     if nearest is not None and nearest.verdict == "applies":
         yield ""
         yield f"permit {paint(nearest.rule, 'strong')} {_place(nearest, paint)} applies, but a forbid decided"
+    elif nearest is not None and any(told.rule == nearest.rule for told in before):
+        yield ""
+        yield f"nearest permit {paint(nearest.rule, 'strong')} {_place(nearest, paint)}, told above"
+        yield _lacked(nearest, paint)
     elif nearest is not None:
         yield from _told(nearest, "nearest permit", paint)
         yield _lacked(nearest, paint)
@@ -123,7 +128,9 @@ def _below(steps: tuple[Step, ...], path: str, indent: str) -> Iterator[_Row]:
 
 
 def _where(at: Line, path: str) -> str:
-    return str(at.line) if at.path == path else f"{at.path.rpartition('/')[2]}:{at.line}"
+    # Of another file only the name: rows are wide enough as they are.
+    name = at.path.rpartition("/")[2].removesuffix(".policy")
+    return str(at.line) if at.path == path else f"{name}:{at.line}"
 
 
 def _cut(text: str) -> str:

@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
-from lark import Transformer
-
 from pdp.language import syntax
 from pdp.language.diagnostic import Diagnostic
 from pdp.language.lex import Token
@@ -42,15 +40,8 @@ def _nodes(children: Children) -> tuple[Any, ...]:
     return tuple([child for child in children if type(child) is not Token])
 
 
-def _has(children: Children, terminal: str) -> bool:
-    return any(type(child) is Token and child.type == terminal for child in children)
-
-
-class Build(Transformer[Any, Any]):
+class Build:
     """The methods that the parser calls as it reduces. Holds no state."""
-
-    def module(self, children: Children) -> syntax.Module:
-        return syntax.Module("", tuple(children))
 
     def name(self, children: Children) -> syntax.Name:
         (token,) = children
@@ -79,9 +70,6 @@ class Build(Transformer[Any, Any]):
                 message = "only texts stand on both sides of `|`"
                 raise Refused(Diagnostic("PDP101", child.span, message, 'an enum is `"a" | "b"`'))
         return syntax.EnumType(cast(tuple[syntax.Text, ...], _nodes(children)), span=_span(children))
-
-    def type(self, children: Children) -> Any:
-        return _type(children[0])
 
     def named_type(self, children: Children) -> syntax.NamedType:
         return syntax.NamedType(children[0].value, span=children[0].span)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from functools import cache
-
 from pdp.language.diagnostic import Diagnostic
 from pdp.language.syntax import Node
 
@@ -25,15 +22,11 @@ def too_deep(declaration: Node) -> Diagnostic | None:
         # level may not: the enum of a single text.
         if node.span[2] - node.span[1] < MAX_DEPTH - depth:
             continue
-        for name in _children(type(node)):  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
+        names: tuple[str, ...] = node.__match_args__
+        for name in names:
             child = getattr(node, name)
             if isinstance(child, Node):
                 stack.append((child, depth + 1))
             elif type(child) is tuple:
                 stack.extend((each, depth + 1) for each in reversed(child) if isinstance(each, Node))
     return None
-
-
-@cache
-def _children(node: type[Node]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(node) if field.name != "span")

@@ -44,7 +44,7 @@ _OPERATORS = frozenset((
 _COMPARES = frozenset(("IN", "LIKE", "EQ", "NE", "LT", "LE", "GT", "GE"))
 _ONE = {
     "NAME": "a name", "TEXT": "a text", "INT": "a number", "FLOAT": "a number", "DURATION": "a duration",
-    "TIMESTAMP": "a date", "KIND": "a kind of caller", "$END": "the end",
+    "TIMESTAMP": "a date", "KIND": "a kind of caller", "$END": "the next declaration",
     "LBRACE": "`{`", "RBRACE": "`}`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`",
     "DOT": "`.`", "COMMA": "`,`", "COLON": "`:`", "EQUAL": "`=`", "VBAR": "`|`", "QMARK": "`?`", "AT": "`@`",
     "EQ": "`==`", "NE": "`!=`", "LT": "`<`", "LE": "`<=`", "GT": "`>`", "GE": "`>=`", "DEFAULT": "`??`",
@@ -99,9 +99,6 @@ def _words(accepts: Set[str]) -> str:
     if len(rest & _OPERATORS) > 3:
         rest -= _OPERATORS
         words.append("an operator")
-    if "$END" in rest and len(rest) + len(words) > 1:
-        rest.discard("$END")
-        words.append("the next declaration")
     words += sorted({_ONE.get(terminal, f"`{terminal.lower()}`") for terminal in rest})
     if len(words) == 1:
         return words[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pdp.language.clauses import declaration
 from pdp.language.layout import WIDTH, lay_out
 from pdp.language.source import Source
-from pdp.language.syntax import Declaration, Let, Module, Use
+from pdp.language.syntax import Declaration, Def, Let, Module, Use
 from pdp.language.written import Written
 
 
@@ -43,7 +43,7 @@ class _Piece:
 
     @property
     def is_block(self) -> bool:
-        return "\n" in self.text
+        return "\n" in self.text or not isinstance(self.declaration, Use | Let | Def | None)
 
 
 def _pieces(tree: Module, written: Written) -> list[_Piece]:

@@ -119,7 +119,7 @@ def lay_out(doc: Doc, width: int = WIDTH) -> str:
                 trailing.append(doc.text)
             case Nest():
                 rest.append((column if doc.aligned else margin + INDENT, broken, doc.content))
-            case Group():
+            case _:
                 flat = not doc.breaks and _fits(doc.content, rest, width - column)
                 rest.append((margin, not flat, doc.content))
     return "".join(out + trailing)
@@ -152,7 +152,7 @@ def _fits(doc: Doc, after: list[tuple[int, bool, Doc]], room: int) -> bool:
                 pass
             case Nest():
                 stack.append((broken, doc.content))
-            case Group():
+            case _:
                 # A group behind it that must break ends the line at its first chance.
                 stack.append((doc.breaks, doc.content))
     return False

@@ -92,7 +92,7 @@ def lex(source: Source, keywords: Mapping[str, str]) -> tuple[list[Token], list[
             kind = matched.lastgroup
             if kind is None:
                 at = end
-                break
+                continue
             start, at = matched.span(kind)
             span = new(span_of, (path, start, at))
             if kind == "word":

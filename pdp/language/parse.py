@@ -1,4 +1,4 @@
-"""From text to syntax tree. The only module that knows the parser generator.
+"""From text to syntax tree. Knows how the lexer, the grammar's table and the builders of nodes go together.
 
 `parse` never raises: it gives a tree and diagnostics. Tokens are cut into declarations first, and each is
 parsed alone, so that a mistake costs the declaration that it stands in and nothing after it.
@@ -6,23 +6,20 @@ parsed alone, so that a mistake costs the declaration that it stands in and noth
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
-from pathlib import Path
-
-from lark import Lark
-from lark.parse_tree_builder import ExpandSingleChild
-from lark.parsers.lalr_analysis import Shift
+from typing import Any
 
 from pdp.language import expected
-from pdp.language.build import Build, Refused
+from pdp.language.build import Build, Children, Refused
 from pdp.language.depth import too_deep
 from pdp.language.diagnostic import Diagnostic
+from pdp.language.grammar import Production, grammar
 from pdp.language.lex import CONTEXTUAL, Token, lex
 from pdp.language.source import Source, Span
-from pdp.language.syntax import Module
+from pdp.language.syntax import Comment, Module
 from pdp.language.table import END, Action, Done, Pass, Reduce, Table, Unfit, fitting, run
 
 MAX_BYTES = 1 << 20
@@ -32,6 +29,7 @@ _DECLARES = frozenset(("USE", "SCHEMA", "LET", "DEF", "AT", "PERMIT", "FORBID", 
 _NAMES = _DECLARES - {"AT", "TEST"}
 _OPENS = frozenset(("LBRACE", "LPAR", "LSQB"))
 _CLOSES = frozenset(("RBRACE", "RPAR", "RSQB"))
+_BUILD = Build()
 _CUTS = _DECLARES | _OPENS | _CLOSES
 
 
@@ -63,14 +61,16 @@ def decode(path: str, module: str, data: bytes) -> tuple[Source, tuple[Diagnosti
 
 def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
     """The tree of `source` without the declarations that could not be read, and every diagnostic in order."""
-    tokens, comments, found = lex(source, _keywords())
-    strange = [d.span.start for d in found if d.code in ("PDP103", "PDP112")]
-    start, table = _table()
+    tokens, comments, found = lex(source, grammar().keywords)
+    strange = [
+        d.span.start for d in found if d.code in ("PDP103", "PDP112") or _is_loose(d, tokens, comments)
+    ]
+    table = _table()
     declarations = []
     lost = []
     for chunk in _chunks(source, tokens):
         try:
-            declaration = run(chunk, start, table)
+            declaration = run(chunk, table)
         except Unfit as unfit:
             found += _mistake(source, chunk, unfit, strange)
             lost.append(chunk)
@@ -88,6 +88,17 @@ def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
     span = Span(source.path, 0, len(source.text))
     names = frozenset(name for chunk in lost for name in _names(chunk))
     return Module(source.module, tuple(declarations), tuple(comments), names, span=span), tuple(found)
+
+
+def _is_loose(found: Diagnostic, tokens: Sequence[Token], comments: Sequence[Comment]) -> bool:
+    """Whether a character that cannot be seen stands between tokens, and not in a text or comment."""
+    if found.code != "PDP102":
+        return False
+    for spanned in (tokens, comments):
+        at = bisect_right(spanned, found.span.start, key=lambda one: one.span.start) - 1
+        if at >= 0 and found.span.start < spanned[at].span.end:
+            return False
+    return True
 
 
 def _names(chunk: list[Token]) -> Iterator[str]:
@@ -133,9 +144,14 @@ def _chunks(source: Source, tokens: list[Token]) -> Iterator[list[Token]]:
             depth += 1
         elif kind in _CLOSES:
             depth -= depth > 0
-        elif depth == 0 or token.span[1] == 0 or text[token.span[1] - 1] == "\n":
-            # Annotations belong to the rule that follows them.
-            if at > start and (begun or kind not in ("AT", "PERMIT", "FORBID")):
+        else:
+            first = token.span[1] == 0 or text[token.span[1] - 1] == "\n"
+            before = tokens[at - 1].type if at > start else ""
+            # A keyword where a name is due begins nothing: it is the mistake.
+            if not first and (depth or before in _NAMES):
+                continue
+            # Annotations belong to the rule that follows them, unless something else does.
+            if at > start and (begun or before == "RBRACE" or kind not in ("AT", "PERMIT", "FORBID")):
                 yield tokens[start:at]
                 start = at
             depth = 0
@@ -145,53 +161,62 @@ def _chunks(source: Source, tokens: list[Token]) -> Iterator[list[Token]]:
 
 
 @cache
-def _table() -> tuple[int, Table]:
-    """The state to begin in, and the generator's table with its calls as `run` takes it."""
-    made = _grammar().parse_interactive(start="declaration").parser_state.parse_conf
-    table: dict[int, dict[str, Action]] = {state: {} for state in made.states}
-    after: dict[str, dict[int, int]] = {}
-    for state, actions in made.states.items():
-        for symbol, (step, argument) in actions.items():
-            if step is not Shift:
-                continue
-            if symbol.isupper():
-                table[state][symbol] = argument
-            else:
-                after.setdefault(symbol, {})[state] = argument
-    for state, actions in made.states.items():
-        for symbol, (step, rule) in actions.items():
-            if step is Shift:
-                continue
-            size, build, then = len(rule.expansion), made.callbacks[rule], after[rule.origin.name]
-            passes = size == 1 and isinstance(build, ExpandSingleChild)
-            table[state][symbol] = Pass(symbol, then, table) if passes else Reduce(size, build, then)
-    table[made.end_state] = {END: Done()}
-    return made.start_state, table
+def _table() -> Table:
+    """The grammar's table with its calls, as `run` takes it."""
+    made = grammar()
+    after: dict[str, dict[int, int]] = {production.origin: {} for production in made.productions}
+    builds = [_build(production) for production in made.productions]
+    table: dict[int, dict[str, Action]] = {state: {} for state in range(len(made.states))}
+    for state, actions in enumerate(made.states):
+        for number, before in actions:
+            for symbol in made.symbols[before]:
+                if symbol in after:
+                    after[symbol][state] = number
+                elif number >= 0:
+                    table[state][symbol] = number
+                else:
+                    origin, _, size, _ = made.productions[~number]
+                    build, then = builds[~number], after[origin]
+                    table[state][symbol] = Reduce(size, build, then) if build else Pass(symbol, then, table)
+    table[made.end] = {END: Done()}
+    return table
+
+
+def _build(production: Production) -> Callable[[Children], Any] | None:
+    """What makes one value of its children; None where that is the only child itself."""
+    _, name, _, inner = production
+    if name == "":
+        return None
+    if name is None and inner == [0]:
+        return _grown
+    call: Callable[[Children], Any] = getattr(_BUILD, name) if name is not None else _same
+    if not inner:
+        return call
+
+    def spliced(children: Children) -> Any:
+        for at in reversed(inner):
+            children[at : at + 1] = children[at]
+        return call(children)
+
+    return spliced
+
+
+def _same(children: Children) -> Children:
+    return children
+
+
+def _grown(children: Children) -> Children:
+    """A repetition and one more. The list stays the same one, or a long one would take quadratic time."""
+    first: Children = children[0]
+    first += children[1:]
+    return first
 
 
 @lru_cache(maxsize=256)
 def _fitting(states: tuple[int, ...]) -> frozenset[str]:
-    return frozenset(fitting(states, _table()[1]))
-
-
-@cache
-def _grammar() -> Lark:
-    here = Path(__file__).parent.parent
-    inside = here / "grammar" / "policy.lark"
-    path = inside if inside.exists() else here.parent / "grammar" / "policy.lark"
-    return Lark(
-        path.read_text(encoding="utf-8"), parser="lalr", lexer="basic", start=["module", "declaration"],
-        keep_all_tokens=True, maybe_placeholders=False, transformer=Build(),
-    )  # fmt: skip
-
-
-@cache
-def _keywords() -> dict[str, str]:
-    written = {terminal.pattern.value: terminal.name for terminal in _grammar().terminals}
-    assert written.keys() >= CONTEXTUAL
-    return written
+    return frozenset(fitting(states, _table()))
 
 
 def keywords() -> tuple[str, ...]:
     """The words that cannot name anything of the author's, sorted."""
-    return tuple(sorted(word for word in _keywords() if word.isalpha() and word not in CONTEXTUAL))
+    return tuple(sorted(word for word in grammar().keywords if word.isalpha() and word not in CONTEXTUAL))

@@ -66,9 +66,12 @@ class Unfit(Exception):
         self.states = states
 
 
-def run(tokens: Iterable[Token], start: int, table: Table) -> Any:
-    """What the calls of `table` make of `tokens`. Raises `Unfit` at the first token that does not fit."""
-    state = start
+def run(tokens: Iterable[Token], table: Table) -> Any:
+    """What the calls of `table` make of `tokens`, beginning in the state 0.
+
+    Raises `Unfit` at the first token that does not fit.
+    """
+    state = 0
     states = [state]
     values: list[Any] = []
     for token in (*tokens, _LAST):

@@ -61,8 +61,8 @@ def wrong_count(name: str, wanted: int, given: int) -> str:
 
 def _literal(function: Function, at: int, node: syntax.Expression, argument: Term, scope: Scope) -> bool:
     parameter = function.parameters[at]
-    if argument.type == UNKNOWN:
-        return False
+    if argument.type == UNKNOWN and scope.broken:
+        return False  # told where it was broken
     if not isinstance(argument, Const) or not isinstance(argument.value, str):
         message = f"the {parameter.name} of `{function.name}` is a literal text, known before any request"
         scope.tell("PDP311", node.span, message)

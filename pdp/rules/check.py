@@ -8,7 +8,8 @@ told, and a rule in which something is wrong is left out of the result. Safety f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from pdp.language import syntax
 from pdp.language.diagnostic import Diagnostic, has_errors
@@ -63,8 +64,8 @@ def together(
     environment: Environment, found: Sequence[Diagnostic], checked: Sequence[CheckedModule]
 ) -> tuple[PolicySet, tuple[Diagnostic, ...]]:
     """The policy set of modules that were checked in one environment."""
-    rules = sorted((rule for each in checked for rule in each.rules), key=lambda rule: rule.identity)
-    asserts = sorted((a for each in checked for a in each.asserts), key=lambda a: a.identity)
+    rules = sorted((rule for each in checked for rule in each.rules), key=attrgetter("identity"))
+    asserts = sorted((a for each in checked for a in each.asserts), key=attrgetter("identity"))
     tests = tuple(case for each in checked for case in each.cases)
     told = dict.fromkeys([*found, *(d for each in checked for d in each.diagnostics)])
     return PolicySet(environment.schema, tuple(rules), tuple(asserts), tests), tuple(
@@ -148,7 +149,7 @@ def _rule(node: syntax.Rule, scope: Scope) -> Rule:
     spans = {"name": node.name.span, "rule": node.span}
     its_head = head(node.clauses, scope, spans)
     notes = annotated(node.annotations, scope, spans)
-    scope.known = _known(its_head, scope)
+    scope.known = headed = _known(its_head, scope)
     conditions: list[Condition] = []
     because: syntax.Because | None = None
     for clause in node.clauses:
@@ -163,7 +164,10 @@ def _rule(node: syntax.Rule, scope: Scope) -> Rule:
                 because = clause
             case _:
                 pass
-    # Duties are carried out once every condition holds, wherever they are written.
+    # Duties are carried out once every condition holds, wherever they are written; those of a forbid also
+    # where one failed, so that which resource and action it is about is certain by its head alone.
+    if node.effect == "forbid":
+        scope.known = replace(scope.known, types=headed.types, actions=headed.actions)
     duties = [_duty(clause, scope) for clause in node.clauses if isinstance(clause, syntax.Require)]
     if because is None and (node.effect == "forbid" or notes.sunset is not None):
         what = "a forbid" if node.effect == "forbid" else "a rule with a sunset"

@@ -165,8 +165,12 @@ def _argument(
 
 
 def _as(argument: Term, type: Type) -> Term:
-    """The argument seen as its parameter's type, so that a body means the same for all who use it."""
-    if argument.type in (type, UNKNOWN) or type == UNKNOWN:
+    """The argument seen as its parameter's type, so that a body means the same for all who use it.
+
+    What only a request will tell stays open; a constant of open type is an empty set, which holds nothing
+    else.
+    """
+    if type == UNKNOWN or (has_unknown(argument.type) and not isinstance(argument, Const)):
         return argument
     return replace(argument, type=type)
 
@@ -232,13 +236,15 @@ def _by_itself(environment: Environment, interface: Interface, name: str, infer:
         for parameter, type in zip(definition.parameters, types, strict=True):
             name = parameter.name.text
             scope.names.setdefault(name, Variable(name, span=parameter.span, type=type))
+    # A parameter whose type or name was told to be wrong says nothing of the arguments.
+    scope.broken = any(map(has_unknown, types))
+    right = not scope.broken
     try:
         term = infer(node, scope, False)
     except TooLarge as limit:
         problem = Diagnostic("PDP317", definition.name.span, str(limit), "say the same in fewer steps")
         return Body(right=False, diagnostics=(*found, problem))
-    # A parameter whose type or name was told to be wrong says nothing of the arguments.
-    right = not any(map(has_unknown, types)) and not has_errors(found)
+    right = right and not has_errors(found)
     plain = not found and not scope.contextual and not scope.quantified
     kept = term if plain and isinstance(definition, syntax.Let) else None
     return Body(right, tuple(found), kept, plain, scope.size, scope.deepest)

@@ -141,9 +141,10 @@ def _constant(term: Term, value: Any) -> Const:
 
 def _rebuilt(term: _Node, **changed: Any) -> _Node:
     """`term` with some parts changed; the same object where none is."""
-    if all(getattr(term, name) is part for name, part in changed.items()):
-        return term
-    return replace(term, **changed)
+    for name, part in changed.items():
+        if getattr(term, name) is not part:
+            return replace(term, **changed)
+    return term
 
 
 def _fold_all(terms: tuple[Term, ...], known: Known) -> tuple[Term, ...]:
@@ -153,8 +154,9 @@ def _fold_all(terms: tuple[Term, ...], known: Known) -> tuple[Term, ...]:
 
 def _settled(term: Term) -> Term:
     """The value of `term` where its parts are constants; `term` itself where that fails."""
-    if not all(isinstance(part, Const) for part in parts(term)):
-        return term
+    for part in parts(term):
+        if not isinstance(part, Const):
+            return term
     try:
         return _constant(term, evaluate(term, _NO_FACTS))
     except (Failed, ValueError):  # a bad literal is told where it is checked

@@ -107,7 +107,7 @@ def _let(node: syntax.Name, scope: Scope, also: Sequence[str]) -> Sequence[str]:
             return (term.value,)
         if isinstance(term.value, frozenset) and term.value and all(isinstance(v, str) for v in term.value):
             return sorted(term.value)
-    if term.type != UNKNOWN:
+    if term.type != UNKNOWN or not scope.broken:
         scope.tell("PDP318", node.span, f"`{node.text}` is not a let of one or more literal texts")
     return ()
 

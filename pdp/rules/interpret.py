@@ -266,11 +266,7 @@ def _step(term: Term, facts: Facts, variables: Variables, value: Callable[[Term,
                 arguments[at] = prepare(arguments[at])
             return function.call(*arguments)
         case SetTerm():
-            members = [of(member) for member in term.members]
-            try:
-                return frozenset(members)
-            except TypeError:  # a record or map of unknown type
-                raise Failed("type", "[]") from None
+            return values.set_of([of(member) for member in term.members])
         case Quantify():
             quantity = any if term.kind == "any" else all
             return quantity(

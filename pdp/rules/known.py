@@ -8,6 +8,8 @@ terms; neither syntax nor the schema.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
 from typing import assert_never
 
 from pdp.rules.globs import covers, literally
@@ -85,48 +87,57 @@ def _narrower(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tup
 
 def when(term: Term, outcome: bool) -> Known:
     """What is known once `term` has turned out as `outcome`."""
+    return _taught(term)[outcome]
+
+
+def _taught(term: Term) -> tuple[Known, Known]:
+    """What is known once `term` has turned out false, and once it has turned out true.
+
+    Both at once: an `if` needs both of its condition, and to ask twice would double with every level.
+    """
     match term:
         case Not(operand):
-            return when(operand, not outcome)
+            false, true = _taught(operand)
+            return true, false
         case And(operands):
-            return _chain(operands, outcome, every=outcome)
+            falses, trues = zip(*map(_taught, operands), strict=True)
+            return reduce(or_, falses), reduce(and_, trues)
         case Or(operands):
-            return _chain(operands, outcome, every=not outcome)
+            falses, trues = zip(*map(_taught, operands), strict=True)
+            return reduce(and_, falses), reduce(or_, trues)
         case If(condition, then, otherwise):
-            if isinstance(otherwise, Const) and otherwise.value is not outcome:
-                return when(condition, True) & when(then, outcome)
-            if isinstance(then, Const) and then.value is not outcome:
-                return when(condition, False) & when(otherwise, outcome)
-            yes = when(condition, True) & when(then, outcome)
-            no = when(condition, False) & when(otherwise, outcome)
-            return yes | no
+            no, yes = _taught(condition)
+            first = [yes & known for known in _taught(then)]
+            second = [no & known for known in _taught(otherwise)]
+
+            def either(outcome: bool) -> Known:
+                if isinstance(otherwise, Const) and otherwise.value is not outcome:
+                    return first[outcome]
+                if isinstance(then, Const) and then.value is not outcome:
+                    return second[outcome]
+                return first[outcome] | second[outcome]
+
+            return either(False), either(True)
         case Has(operand):
-            return Known(_chain_present(operand)) if outcome else NOTHING
+            return NOTHING, Known(_chain_present(operand))
         case Member():
-            return Known(frozenset((TASK,))) if outcome and term == _TASK_ACTIVE else NOTHING
+            return NOTHING, Known(frozenset((TASK,))) if term == _TASK_ACTIVE else NOTHING
         case In(kind, item, container):
-            return _within(kind, item, container) if outcome else NOTHING
+            return NOTHING, _within(kind, item, container)
         case Compare("==", left, Const(bool() as value)) | Compare("==", Const(bool() as value), left):
-            return when(left, value is outcome)
-        case Compare("==", left, right) if outcome:
-            return _equal(left, right) & _equal(right, left)
-        case Call("like", (subject, Const(pattern))) if outcome:
-            return Known(actions=(pattern,)) if subject == ACTION_NAME else NOTHING
+            false, true = _taught(left)
+            return (false, true) if value else (true, false)
+        case Compare("==", left, right):
+            return NOTHING, _equal(left, right) & _equal(right, left)
+        case Call("like", (subject, Const(pattern))):
+            return NOTHING, Known(actions=(pattern,)) if subject == ACTION_NAME else NOTHING
         case (
             Const() | Root() | Variable() | Item() | Default() | Compare() | Arithmetic() | Negative()
             | Call() | SetTerm() | Quantify()
         ):  # fmt: skip
-            return NOTHING
+            return NOTHING, NOTHING
         case _:
             assert_never(term)
-
-
-def _chain(operands: tuple[Term, ...], outcome: bool, *, every: bool) -> Known:
-    """An `and` that is true (an `or` that is false) says `every` operand is; else at least one is."""
-    known = when(operands[0], outcome)
-    for operand in operands[1:]:
-        known = known & when(operand, outcome) if every else known | when(operand, outcome)
-    return known
 
 
 def _chain_present(term: Term) -> frozenset[Term]:

@@ -118,7 +118,7 @@ def _is_typed(term: Not | And | Or | If | Compare | In | SetTerm | Call) -> bool
         case In():
             return _may_hold(types[1], types[0])
         case SetTerm():
-            return all(_is_member(type) for type in types)
+            return all(_is_member(type) and alike(types[0], type) for type in types)
         case Call():
             return term.function not in _CAN_FAIL and _takes(FUNCTIONS[term.function], types)
         case _:
@@ -161,36 +161,42 @@ def _is_plain_chain(term: Term) -> bool:
 
 def can_be(term: Term, outcome: bool) -> bool:
     """Whether the folded condition `term` may come out as `outcome`; a yes where that is not plain."""
+    return outcome in _outcomes(term)
+
+
+_NEVER: Final[frozenset[bool]] = frozenset()
+_EITHER: Final = frozenset((False, True))
+
+
+def _outcomes(term: Term) -> frozenset[bool]:
+    """Both at once: an `if` needs both of its condition, and to ask twice would double with every level."""
     match term:
         case Const():
-            return term.value is outcome
+            return frozenset((term.value,)) if isinstance(term.value, bool) else _NEVER
         case Not():
-            return can_be(term.operand, not outcome)
+            return frozenset(not outcome for outcome in _outcomes(term.operand))
         case And() | Or():
             # An `and` is false by one operand, reached where those before it can be true; `or` the reverse.
             goes_on = isinstance(term, And)
-            if outcome is goes_on:
-                return all(can_be(operand, outcome) for operand in term.operands)
+            found = _NEVER
             for operand in term.operands:
-                if can_be(operand, outcome):
-                    return True
-                if not can_be(operand, goes_on):
-                    return False
-            return False
+                here = _outcomes(operand)
+                found |= here - {goes_on}
+                if goes_on not in here:
+                    return found
+            return found | {goes_on}
         case If():
-            return (can_be(term.condition, True) and can_be(term.then, outcome)) or (
-                can_be(term.condition, False) and can_be(term.otherwise, outcome)
-            )
+            condition = _outcomes(term.condition)
+            then = _outcomes(term.then) if True in condition else _NEVER
+            return then | (_outcomes(term.otherwise) if False in condition else _NEVER)
         case Default():
-            return can_be(term.operand, outcome) or can_be(term.fallback, outcome)
+            return _outcomes(term.operand) | _outcomes(term.fallback)
         case Quantify():
-            if _fails(term.over):
-                return False
-            return (term.kind == "all") is outcome or can_be(term.condition, outcome)
+            return _NEVER if _fails(term.over) else _outcomes(term.condition) | {term.kind == "all"}
         case In(container=Const(value=frozenset() as members)) if not members:
-            return not outcome
+            return frozenset((False,))
         case _:
-            return not _fails(term)
+            return _NEVER if _fails(term) else _EITHER
 
 
 def _fails(term: Term) -> bool:

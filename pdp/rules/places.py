@@ -180,7 +180,7 @@ def item(node: syntax.Index, map: Term, key: Term, scope: Scope, absent: bool) -
 def optional(node: syntax.Expression, term: Term, scope: Scope, operator: str) -> bool:
     """Check that `has` or `??` stands at something that can be absent."""
     if not isinstance(term, (Member, Item)):
-        if term.type != UNKNOWN:
+        if term.type != UNKNOWN or not scope.broken:
             scope.tell("PDP306", node.span, f"`{operator}` takes an attribute or an item of a map")
         return False
     # A definition is shared: what is always there for one of its users may be absent for another.

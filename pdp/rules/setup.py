@@ -22,7 +22,7 @@ from pdp.rules.known import Known
 from pdp.rules.operators import literal_member, named
 from pdp.rules.rules import Case, Expectation
 from pdp.rules.scope import Scope
-from pdp.rules.terms import Const, Term
+from pdp.rules.terms import Const
 from pdp.schema.schema import CREDENTIAL, TASK
 from pdp.schema.types import (
     DURATION,
@@ -155,12 +155,8 @@ class SetUp:
                 said = (*(clause.rules or ()), *clause.requires, clause.reason, clause.outcome)
                 if any(isinstance(each, syntax.Name) and each.text == name for each in said):
                     return
-        term = expression(cell, scope)
-        constant = _constant(term)
-        if constant is None:
-            if term.type != UNKNOWN:
-                scope.tell("PDP503", cell.span, "a cell is a constant: a test is known before it runs")
-            constant = Const("", span=cell.span, type=UNKNOWN)
+        message = "a cell is a constant: a test is known before it runs"
+        constant = _constant(cell, message, scope) or Const("", span=cell.span, type=UNKNOWN)
         scope.names = {**scope.names, name: constant}
 
     def _resource(self, name: syntax.Name, scope: Scope) -> None:
@@ -232,11 +228,8 @@ def _value(node: syntax.Expression | syntax.RecordExpression, wanted: Type, scop
             return _entries(node, "", lambda _: inner, scope)
         scope.tell("PDP505", node.span, f"this should be {named(wanted)}, not a record")
         return {}
-    term = expression(node, scope)
-    constant = _constant(term)
+    constant = _constant(node, "a test states constants: it is known before it runs", scope)
     if constant is None:
-        if term.type != UNKNOWN:
-            scope.tell("PDP503", node.span, "a test states constants: it is known before it runs")
         return ""
     _check(constant, wanted, scope)
     return constant.value
@@ -246,12 +239,15 @@ def _type(attribute: Attribute | None) -> Type | None:
     return attribute.type if attribute is not None else None
 
 
-def _constant(term: Term) -> Const | None:
-    if isinstance(term, Const):
-        return term
+def _constant(node: syntax.Expression, message: str, scope: Scope) -> Const | None:
+    """The constant that `node` comes to; tells `message` where there is none, and nothing else was wrong."""
+    scope.broken = False
+    term = expression(node, scope)
     folded = fold(term)
     if isinstance(folded, Const):
         return replace(folded, span=term.span, type=term.type)
+    if not scope.broken:
+        scope.tell("PDP503", node.span, message)
     return None
 
 

@@ -64,6 +64,8 @@ def application(
         docs_url="/docs" if settings.server.docs else None,
         openapi_url="/openapi.json" if settings.server.docs else None,
         redoc_url=None,
+        # A redirection would repeat whatever host the request claims.
+        redirect_slashes=False,
     )
 
     @rare.get("/healthz", summary="Whether the process answers", response_model=messages.Health)

@@ -7,30 +7,33 @@ goes to `rare`. Whatever comes in, this never answers 500.
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from time import perf_counter
 from typing import Any, TypeAlias
 
 import msgspec
 
-from pdp.access.request import RequestError, decode, escape
+from pdp.access.request import RequestError
 from pdp.answer import problem, problem_document
 from pdp.point import UNIX, DecisionPoint
+from pdp.service.batch import split, split_carefully
 from pdp.service.metrics import Metrics
 from pdp.settings import Limits
 
 log = logging.getLogger("pdp.service")
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 DECIDE = "/decide"
 BATCH = "/decide/batch"
+
 
 _NO_STORE = (b"cache-control", b"no-store")
 _JSON = (b"content-type", b"application/json")
@@ -38,8 +41,16 @@ _PROBLEM = (b"content-type", b"application/problem+json")
 _ALLOW = (b"allow", b"POST")
 _CLOSE = (b"connection", b"close")
 
+# Java's client does so unless told otherwise, and the HTTP parser takes what follows for the other protocol.
+_NOT_READ = "a body behind `Upgrade` is not read: ask over HTTP/1.1, without that header"
+
 # How many requests of a batch are answered in one turn of the event loop.
 _TURN = 32
+# How long a body may take that does not come at once, in seconds.
+_PATIENCE = 30.0
+# For how long, in seconds, and for how many bytes who sends too much is heard out after the answer.
+_LINGER = 2.0
+_HEARD = 16 * 1024 * 1024
 
 
 class Hot:
@@ -57,35 +68,39 @@ class Hot:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path")
-        if path == DECIDE and scope["type"] == "http":
-            limit = self._limits.body
-        elif path == BATCH and scope["type"] == "http":
-            limit = self._limits.batch_body
-        else:
+        if path not in (DECIDE, BATCH) or scope["type"] != "http":
             await self._rare(scope, receive, send)
             return
         if scope["method"] != "POST":
             document = problem_document(405, "method", "Only POST is answered here", "use POST")
             await _send(send, 405, [_PROBLEM, _ALLOW], document)
             return
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body") and len(body) <= limit:
-            parts, size = [body], len(body)
-            while message.get("more_body") and size <= limit:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-            body = b"".join(parts)
-        elif message["type"] == "http.disconnect":
-            return
-        # Said before the rest is read: who sends too much is not listened to until the end.
-        closing = [_CLOSE] if message.get("more_body") else []
-        peer = self._peer(scope)
-        status, document = self.decide(body, peer) if path == DECIDE else await self.batch(body, peer)
-        await _send(send, status, [_JSON if status == 200 else _PROBLEM, _NO_STORE, *closing], document)
+        try:
+            message = await receive()
+            if message.get("more_body"):
+                limit = self._limits.body if path == DECIDE else self._limits.batch_body
+                message = await _rest(message, limit, receive)
+            if message["type"] == "http.disconnect":
+                return
+            body, unread = message.get("body", b""), message.get("more_body", False)
+            if not body and any(name == b"upgrade" for name, _ in scope["headers"]):
+                document = problem_document(400, "upgrade", "The request was not read", _NOT_READ)
+                await _send(send, 400, [_PROBLEM, _CLOSE], document)
+                return
+            peer = self._peer(scope)
+            status, document = self.decide(body, peer) if path == DECIDE else await self.batch(body, peer)
+        except TimeoutError:
+            self._metrics.refused(408)
+            status, unread = 408, True
+            document = problem_document(408, "timeout", "The request came too slowly", "send it in one go")
+        except asyncio.CancelledError:
+            # The process ends, and has waited for this request as long as it may.
+            status, unread = 503, True
+            document = problem_document(503, "unavailable", "Not available", "the service ends; ask again")
+        if unread:
+            await _send_before_the_end(send, status, document, receive)
+        else:
+            await _send(send, status, [_JSON if status == 200 else _PROBLEM, _NO_STORE], document)
 
     def decide(self, body: bytes, peer: str) -> tuple[int, bytes]:
         """The status and the body of the answer to one request."""
@@ -93,20 +108,24 @@ class Hot:
         try:
             document = self._point.answer(body, peer)
         except RequestError as error:
-            status = 413 if error.too_large else 400
-            self._metrics.refused(status)
-            return status, problem(error)
+            return self._refuse(error)
+        except Exception:
+            # Nothing is known to lead here. Who gets no decision denies.
+            log.exception("a request could not be answered")
+            self._metrics.refused(503)
+            return 503, problem_document(503, "unavailable", "Not available", "ask again later")
         self._metrics.took(perf_counter() - begun)
         return 200, document
 
     async def batch(self, body: bytes, peer: str) -> tuple[int, bytes]:
         """The answers to a list of requests, in its order; a bad one has its problem in its place."""
         try:
-            items = split(body, self._limits)
+            items: Sequence[bytes | msgspec.Raw] | None = split(body, self._limits)
+            if items is None:
+                # Others want their answers meanwhile.
+                items = await asyncio.to_thread(split_carefully, body, self._limits)
         except RequestError as error:
-            status = 413 if error.too_large else 400
-            self._metrics.refused(status)
-            return status, problem(error)
+            return self._refuse(error)
         answers = []
         for index, item in enumerate(items, start=1):
             answers.append(self.decide(bytes(item), peer)[1])
@@ -114,6 +133,11 @@ class Hot:
                 # Others wait for their one decision meanwhile.
                 await asyncio.sleep(0)
         return 200, b'{"answers":[' + b",".join(answers) + b"]}"
+
+    def _refuse(self, error: RequestError) -> tuple[int, bytes]:
+        status = 413 if error.too_large else 400
+        self._metrics.refused(status)
+        return status, problem(error)
 
     def _peer(self, scope: Scope) -> str:
         """Who sent this: the address of the connection. Headers about it are not believed."""
@@ -124,62 +148,39 @@ class Hot:
         return client[0] if client else ""
 
 
-class _Batch(msgspec.Struct, forbid_unknown_fields=True):
-    requests: list[msgspec.Raw]
+async def _rest(message: Message, limit: int, receive: Receive) -> Message:
+    """The message with the whole of a body that comes in parts, or with more of it than may be.
+
+    Raises `TimeoutError` when it does not come in time.
+    """
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    async with asyncio.timeout(_PATIENCE):
+        while message.get("more_body") and size <= limit:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+    return {**message, "body": b"".join(parts)}
 
 
-_batch = msgspec.json.Decoder(_Batch)
+async def _send_before_the_end(send: Send, status: int, document: bytes, receive: Receive) -> None:
+    """Answers before the body was read to its end, and hears it out for a while.
+
+    A connection that is closed on what was not read is reset, and the answer may be lost with it.
+    """
+    await _send(send, status, [_PROBLEM, _NO_STORE, _CLOSE], document, more=True)
+    left = _HEARD
+    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(_LINGER):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body"):
+                    break
+                left -= len(message.get("body", b""))
+    await send({"type": "http.response.body", "body": b""})
 
 
-def split(body: bytes, limits: Limits) -> list[msgspec.Raw]:
-    """The requests of a batch, each still text, so that a bad one among them harms no other."""
-    if len(body) > limits.batch_body:
-        raise RequestError("", f"the body is larger than {limits.batch_body} bytes", too_large=True)
-    try:
-        items = _batch.decode(body).requests
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _not_a_batch(body, limits) from None
-    if len(items) > limits.batch:
-        raise RequestError(
-            "/requests", f"has {len(items)} requests, and {limits.batch} are answered at once", too_large=True
-        )
-    if _twice(body):
-        raise RequestError("/requests", "is there twice")
-    return items
-
-
-def _twice(body: bytes) -> bool:
-    """Whether the batch has its one member more than once, which the fast reader does not tell."""
-    # Cheap first: a body in which the name stands once cannot have the member twice.
-    if body.count(b'"requests"') + body.count(b"\\u") < 2:
-        return False
-    outer: list[str] = []
-
-    def last(pairs: list[tuple[str, Any]]) -> None:
-        outer[:] = [name for name, _ in pairs]
-
-    try:
-        # The outermost object is complete last.
-        json.loads(body, object_pairs_hook=last)
-    except (ValueError, RecursionError):
-        # An item that only the fast reader takes; it gets its own problem where it is parsed.
-        return False
-    return len(outer) > 1
-
-
-def _not_a_batch(body: bytes, limits: Limits) -> RequestError:
-    try:
-        document = decode(body, limits.batch_body)
-    except RequestError as error:
-        return error
-    if type(document) is not dict:
-        return RequestError("", "a batch is an object")
-    for name in sorted(document.keys() - {"requests"}):
-        return RequestError(f"/{escape(name)}", "a batch has no such member")
-    return RequestError("/requests", "must be an array" if "requests" in document else "is missing")
-
-
-async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+async def _send(send: Send, status: int, headers: Headers, body: bytes, *, more: bool = False) -> None:
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": more})

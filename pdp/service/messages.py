@@ -14,6 +14,8 @@ Duration = Annotated[
 Timestamp = Annotated[
     str | float, Field(description="RFC 3339, or epoch seconds.", examples=["2026-11-24T10:00:00Z"])
 ]
+# A member that may be left out, but not be null.
+Absent: Any = Field(default_factory=str)
 Names = Annotated[list[str], Field(json_schema_extra={"uniqueItems": False})]
 
 
@@ -34,12 +36,16 @@ class Caller(Open):
 
     id: str = Field("", examples=["spiffe://prod.example/ns/payments/sa/api"])
     kind: Literal["workload", "human", "agent", "anonymous"]
-    issuer: str | None = None
-    trust_domain: str | None = Field(None, description="Follows from a SPIFFE ID.")
+    issuer: str = Absent
+    trust_domain: str = Field(default_factory=str, description="Follows from a SPIFFE ID.")
     groups: Names = []
-    on_behalf_of: str | None = Field(None, description="The subject, when the caller acts for another.")
+    on_behalf_of: str = Field(
+        default_factory=str, description="The subject, when the caller acts for another."
+    )
     actors: Names = Field([], description="Earlier actors of the delegation chain.")
-    depth: int | None = Field(None, description="Length of the chain; the number of actors unless said.")
+    depth: int = Field(
+        default_factory=int, description="Length of the chain; the number of actors unless said."
+    )
 
 
 class Asserted(Closed):
@@ -50,8 +56,8 @@ class Asserted(Closed):
     binding: Literal["none", "dpop", "mtls", "wimse"] = Field(
         "none", description="How this very request was proven to come from the credential's holder."
     )
-    issuer: str | None = None
-    id: str | None = None
+    issuer: str = Absent
+    id: str = Absent
     audiences: Names = []
     scopes: Names = []
 
@@ -80,12 +86,12 @@ class Task(Closed):
 
     id: str
     expires: Timestamp
-    owner: str | None = None
-    purpose: str | None = None
+    owner: str = Absent
+    purpose: str = Absent
     actions: Names = []
     audiences: Names = []
-    started: Timestamp | None = None
-    uses_left: int | None = None
+    started: Timestamp = Absent
+    uses_left: int = Absent
 
 
 class DecideRequest(Closed):
@@ -143,7 +149,7 @@ class Problem(Open):
     title: str
     status: int
     detail: str
-    pointer: str | None = None
+    pointer: str = Absent
 
 
 class BatchRequest(Closed):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import uvicorn
 
@@ -20,10 +22,10 @@ from pdp.language.diagnostic import PolicyError
 from pdp.load import SERVING, Loader
 from pdp.point import DecisionPoint
 from pdp.service.app import application
-from pdp.service.metrics import Metrics
+from pdp.service.metrics import MULTIPROCESS, Metrics
 from pdp.service.reload import Reloader
 from pdp.settings import Settings
-from pdp.state.audit import DecisionLog
+from pdp.state.audit import STDOUT, DecisionLog
 
 log = logging.getLogger("pdp.service")
 
@@ -37,8 +39,10 @@ _KEEP_ALIVE = 75
 
 def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], None]) -> int:
     """Serve until a signal says stop; the exit code of the process. `ready` is told how many rules decide."""
-    # Until the loop takes it over, a SIGHUP must not end the process.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Until the loop takes it over, a SIGHUP must not end the process, nor be forgotten.
+    early: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     policies = settings.policies
     loader = Loader(
         policies.path,
@@ -49,7 +53,7 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
     try:
         program = loader.load()
     except PolicyError as error:
-        sys.stderr.write(render.text(error.diagnostics, error.sources, color=sys.stderr.isatty()))
+        print(render.text(error.diagnostics, error.sources, color=sys.stderr.isatty()), file=sys.stderr)
         return POLICIES
     except OSError as error:
         log.error("the policies at %s cannot be read: %s", policies.path, error.strerror)
@@ -57,7 +61,9 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
     decisions = None
     if settings.decision_log.to:
         try:
-            decisions = DecisionLog(settings.decision_log.to, queue=settings.decision_log.queue)
+            decisions = DecisionLog(
+                settings.decision_log.to, queue=settings.decision_log.queue, turns=_turns(settings)
+            )
         except OSError as error:
             log.error("the decision log %s cannot be opened: %s", settings.decision_log.to, error.strerror)
             return USAGE
@@ -81,10 +87,22 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(settings.server.drain.total_seconds())),
     )
-    server = _Server(config, reloader, lambda: ready(len(program.rules)))
-    # uvicorn raises the signal again when it is done; a drain that went well is no death by signal.
+
+    def begun() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
+        if early:
+            reloader.ask()
+        ready(len(program.rules))
+
+    server = _Server(config, begun)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # For a signal that comes before uvicorn listens for it, and for the one that uvicorn raises anew when it
+    # is done: a drain that went well is no death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, stop)
     server.run(sockets=[listening])
     return OK
 
@@ -92,15 +110,13 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
 class _Server(uvicorn.Server):
     """uvicorn's server, with SIGHUP, and a word when it listens."""
 
-    def __init__(self, config: uvicorn.Config, reloader: Reloader, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
         super().__init__(config)
-        self._reloader = reloader
-        self._ready = ready
+        self._begun = begun
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reloader.ask)
-        self._ready()
+        self._begun()
 
 
 def _recorder(metrics: Metrics, decisions: DecisionLog | None) -> Callable[..., None]:
@@ -115,6 +131,12 @@ def _recorder(metrics: Metrics, decisions: DecisionLog | None) -> Callable[..., 
     return both
 
 
+def _turns(settings: Settings) -> Path | None:
+    """What several workers lock while one of them writes to the standard output of all."""
+    folder = os.environ.get(MULTIPROCESS)
+    return Path(folder, "stdout") if folder is not None and settings.decision_log.to == STDOUT else None
+
+
 def _nothing() -> None:
     pass
 
@@ -124,6 +146,6 @@ def to_stderr() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # What uvicorn says about itself is of interest when something is wrong.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # Its warnings are about what clients send, and anybody could fill the log with them.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)

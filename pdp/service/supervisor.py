@@ -135,6 +135,8 @@ class _Supervisor:
         return None
 
     def _stop(self) -> None:
+        # Who comes now is turned away at once, rather than left waiting for nobody.
+        self._listening.close()
         self._tell(signal.SIGTERM)
         until = time.monotonic() + self._settings.server.drain.total_seconds() + _GRACE
         for worker in self._workers:

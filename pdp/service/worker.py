@@ -18,8 +18,8 @@ from pdp.settings import Settings
 
 def main() -> int:
     """Serve on the inherited socket; say when ready on the inherited pipe."""
-    # The supervisor waits for these and has them blocked, which is inherited.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+    # The supervisor waits for these and has them blocked, which is inherited. `serve` sees to SIGHUP.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
     # Ctrl-C goes to the whole group; the supervisor passes on what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listening = socket.socket(fileno=int(sys.argv[1]))

@@ -6,15 +6,18 @@ request never waits for it: what does not fit the queue, or cannot be written, i
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pdp.answer import Answer, encode_json, facts_record, plain, timestamp_text
+from pdp.answer import Answer, duty_record, encode_json, facts_record, timestamp_text
 
 log = logging.getLogger("pdp.decision_log")
 
@@ -24,6 +27,7 @@ _BATCH = 256
 _LOOK = 1.0
 # How often a loss is said, however many there are.
 _SAY = 10.0
+_END = ord("\n")
 
 
 class DecisionLog:
@@ -32,19 +36,26 @@ class DecisionLog:
     `close` writes what is waiting, for at most `patience` seconds, and counts the rest as lost.
     """
 
-    def __init__(self, to: str, *, queue: int = 10_000) -> None:
-        """`to` is `stdout` or the path of a file to append to. `OSError` when it cannot be opened."""
+    def __init__(self, to: str, *, queue: int = 10_000, turns: Path | None = None) -> None:
+        """`to` is `stdout` or the path of a file to append to. `OSError` when it cannot be opened.
+
+        `turns` is a file that several processes lock in turn where they share one standard output: a pipe, in
+        which long writes would mix.
+        """
         self._path = None if to == STDOUT else Path(to)
         self._file = 1 if self._path is None else _open(self._path)
+        self._cut = _is_cut(self._file)
+        self._turns = None if turns is None else turns.open("ab")
         self._limit = queue
         self._waiting: deque[Answer] = deque()
         self._wake = threading.Event()
         self._ending = False
         self._deadline = 0.0
+        self._in_hand = 0
         self._written = 0
         self._overflowed = 0
         self._failed = 0
-        self._said = 0.0
+        self._said = -_SAY
         self._told = 0
         self._looked = 0.0
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
@@ -54,6 +65,8 @@ class DecisionLog:
         """Have an answer written, soon; or count it as lost."""
         if len(self._waiting) >= self._limit or self._ending:
             self._overflowed += 1
+            # The writer may be stuck, and then cannot say so itself.
+            self._tell()
             return
         self._waiting.append(answer)
         if not self._wake.is_set():
@@ -68,24 +81,28 @@ class DecisionLog:
         self._deadline = time.monotonic() + patience
         self._ending = True
         self._wake.set()
-        self._thread.join(patience + 1.0)
+        self._thread.join(patience)
         # A write that blocks (a full pipe) must not keep the process from ending.
         self._overflowed += len(self._waiting)
         self._waiting.clear()
+        if self._thread.is_alive():
+            self._overflowed += self._in_hand
+        else:
+            if self._path is not None and self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+            if self._turns is not None:
+                self._turns.close()
         self._tell(now=True)
-        if self._path is not None and not self._thread.is_alive() and self._file >= 0:
-            os.close(self._file)
-            self._file = -1
 
     def _run(self) -> None:
         while True:
             self._wake.wait(0.5)
             self._wake.clear()
-            while self._waiting:
-                if self._ending and time.monotonic() > self._deadline:
-                    return
-                batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-                self._write(batch)
+            while self._waiting and not (self._ending and time.monotonic() > self._deadline):
+                self._in_hand = min(_BATCH, len(self._waiting))
+                self._write([self._waiting.popleft() for _ in range(self._in_hand)])
+                self._in_hand = 0
             self._tell()
             if self._ending:
                 return
@@ -98,35 +115,52 @@ class DecisionLog:
             except Exception:
                 log.exception("a decision could not be written down")
                 self._failed += 1
-        done = 0
+        data, done, first = b"", 0, 0
         try:
             self._follow()
+            # A line that was cut is closed, so that it spoils no other.
+            first = int(self._cut)
+            data = b"\n" * first + b"".join(lines)
             # Whole lines in one write: appends of several workers to one file do not mix.
-            data = memoryview(b"".join(lines))
-            while done < len(data):
-                done += os.write(self._file, data[done:])
+            with self._turn():
+                while done < len(data):
+                    done += os.write(self._file, memoryview(data)[done:])
+            self._cut = False
             self._written += len(lines)
         except OSError as error:
             # Lines that went out whole are written; the one that was cut and all after it are lost.
-            whole = bytes(data[:done]).count(b"\n") if done else 0
+            whole = data.count(b"\n", first, done)
+            self._cut = data[done - 1] != _END if done else self._cut
             self._written += whole
             self._failed += len(lines) - whole
             self._tell(str(error.strerror))
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._turns is None:
+            yield
+            return
+        fcntl.flock(self._turns, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turns, fcntl.LOCK_UN)
 
     def _follow(self) -> None:
         """Reopens the file when it was moved away (rotated)."""
         if self._path is None or time.monotonic() - self._looked < _LOOK:
             return
-        self._looked = time.monotonic()
         try:
             there, here = os.stat(self._path), os.fstat(self._file)
-            if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
-                return
+            same = (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
         except FileNotFoundError:
-            pass
-        fresh = _open(self._path)
-        os.close(self._file)
-        self._file = fresh
+            same = False
+        if not same:
+            fresh = _open(self._path)
+            os.close(self._file)
+            self._file, self._cut = fresh, _is_cut(fresh)
+        # Only now: what goes to a file that is gone is lost, so there is no rest until there is a new one.
+        self._looked = time.monotonic()
 
     def _tell(self, why: str = "", *, now: bool = False) -> None:
         """Says in the log that lines were lost; at most once in a while."""
@@ -138,7 +172,17 @@ class DecisionLog:
 
 def _open(path: Path) -> int:
     # Readable by its owner alone: who asked for what is nobody else's business.
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def _is_cut(file: int) -> bool:
+    """Whether a file ends within a line, as a process leaves it that was killed or had no space left."""
+    try:
+        size = os.fstat(file).st_size
+        return size > 0 and os.pread(file, 1, size - 1)[0] != _END
+    except OSError:
+        # Not a file that can be looked into: a pipe, a terminal.
+        return False
 
 
 def line(answer: Answer) -> bytes:
@@ -161,15 +205,11 @@ def record(answer: Answer) -> dict[str, Any]:
             "code": decision.code,
             "rules": decision.rules,
             "reasons": decision.reasons,
-            "obligations": [_duty(duty) for duty in decision.obligations],
-            "advice": [_duty(duty) for duty in decision.advice],
+            "obligations": [duty_record(duty) for duty in decision.obligations],
+            "advice": [duty_record(duty) for duty in decision.advice],
             "failures": decision.failures,
         },
     }
-
-
-def _duty(duty: Any) -> dict[str, Any]:
-    return {"name": duty.name, "rule": duty.rule, "values": plain(duty.values)}
 
 
 def request_record(answer: Answer) -> dict[str, Any]:

@@ -154,6 +154,13 @@ def test_what_a_container_cannot_hold_is_not_asked_of_it(container, item):
     assert failure(values.contains, container, item) == ("type", "in")
 
 
+def test_a_set_holds_plain_values_of_one_type():
+    assert values.set_of([2, 1, 2]) == {1, 2}
+    assert values.set_of([]) == frozenset()
+    for members in ([1, True], [1, 1.0], ["a", 1], [{}], [frozenset()]):
+        assert failure(values.set_of, members) == ("type", "[]")
+
+
 def test_members_are_visited_in_order():
     assert values.visited(frozenset({"b", "a"}), "any") == ["a", "b"]
     assert values.visited({"b": 1, "a": 2}, "all") == ["a", "b"]

@@ -1,8 +1,11 @@
-"""Writes `vectors/`: one file for each way in which a credential can be wrong. `python -m tests.evidence.make_vectors`
+"""Writes `vectors/`: one file for each way in which a credential can be wrong.
 
-A vector is a recipe and not a token, so that no key is in the repository: `world` makes the credential, signed
-with keys of the test run, changed in just the one way. Groups are named A (structure), B (algorithm), C (key
-selection), D (claims and time), E (audience), F (proofs), G (certificates), H (names), I (delegation).
+    python -m tests.evidence.make_vectors
+
+A vector is a recipe and not a token, so that no key is in the repository: `world` makes the credential,
+signed with keys of the test run, changed in just the one way. Groups are named A (structure), B
+(algorithm), C (key selection), D (claims and time), E (audience), F (proofs), G (certificates), H (names),
+I (delegation).
 """
 
 from __future__ import annotations
@@ -446,7 +449,7 @@ def certificates() -> Iterator[Vector]:
         25, "a domain without certificates", "trust_domain_unknown", trust={"domain": {"forms": ["jwt_svid"]}}
     )
     yield g(26, "no certificate", invalid, certificate="")
-    yield g(27, "text around the certificate", invalid, edit=[["append", "-----BEGIN PRIVATE KEY-----"]])
+    yield g(27, "text around the certificate", invalid, edit=[["append", "-----BEGIN SOMETHING ELSE-----"]])
     yield g(28, "half a certificate", invalid, edit=[["replace", "-----END CERTIFICATE-----", ""]])
     yield g(29, "more text than is read", "credential_too_large", edit=[["pad", "\n", 33_000]])
     yield g(30, "a certificate and a forwarded one", "credential_malformed", xfcc="Hash=00", forwards=True)

@@ -78,7 +78,7 @@ def sign(header: bytes, claims: bytes, key: Any, algorithm: str) -> str:
 
 
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """`base` with members set, or taken away where the change says null. `{"now": 5}` is five seconds from now."""
+    """`base` with members set, or taken away where the change says null; `{"now": 5}` is in five seconds."""
     made = dict(base)
     for name, value in change.items():
         if value is None:
@@ -117,7 +117,7 @@ class Authority:
         return builder.sign(self.key, hashes.SHA256())
 
     def issue(self, recipe: dict[str, Any]) -> x509.Certificate:
-        """A leaf for `recipe`: `uris`, `ca`, `usage`, `extended`, `begins` and `ends` in seconds from now, …"""
+        """A leaf for `recipe`: `uris`, `ca`, `usage`, `begins` and `ends` in seconds from now, …"""
         key = recipe.get("key") or ec.generate_private_key(ec.SECP256R1())
         subject = [] if recipe.get("no_subject") else [x509.NameAttribute(NameOID.COMMON_NAME, "workload")]
         names: list[x509.GeneralName] = [
@@ -196,10 +196,11 @@ class World:
         )
 
     def trust(self, change: dict[str, Any] | None = None) -> Trust:
-        """The trust; `change` sets members of the first issuer (`issuer`) or of the first domain (`domain`)."""
+        """The trust; `change` sets members of the first `issuer` or of the first `domain`."""
         change = change or {}
         issuer: dict[str, Any] = {
-            "algorithms": frozenset({"ES256", "PS256", "EdDSA", "ES384"}), "audiences": Audiences(), "max_lifetime": 600,
+            "algorithms": frozenset({"ES256", "PS256", "EdDSA", "ES384"}), "audiences": Audiences(),
+            "max_lifetime": 600,
             "max_age": 300, "leeway": 10,
         }  # fmt: skip
         for name, value in change.get("issuer", {}).items():
@@ -357,7 +358,8 @@ class World:
     def _xfcc(self, change: dict[str, Any]) -> dict[str, Any]:
         leaf = self.authority.issue(change.get("leaf", {}))
         values = {
-            "hash": leaf.fingerprint(hashes.SHA256()).hex(), "cert": quote(pem(leaf), safe=""), "uri": WORKLOAD,
+            "hash": leaf.fingerprint(hashes.SHA256()).hex(), "cert": quote(pem(leaf), safe=""),
+            "uri": WORKLOAD,
             "other": self.authority.issue({}).fingerprint(hashes.SHA256()).hex(),
         }  # fmt: skip
         text = change.get("header", 'By=spiffe://prod.example/gw;Hash=<hash>;Cert="<cert>";URI=<uri>')

@@ -1,7 +1,8 @@
-"""From facts to a request in JSON that asserts them, as an enforcement point would: the long way round to facts.
+"""From facts to a request in JSON that asserts them, as an enforcement point would.
 
 What follows from other members (`bound`, `standing`, `active`, …) cannot be asserted and is left out; what a
-request may not hold is put right. So the facts that come of a document are near those it was made of, not equal.
+request may not hold is put right. So the facts that come of a document are near those it was made of, and
+not equal.
 """
 
 from __future__ import annotations

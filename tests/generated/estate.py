@@ -1,4 +1,4 @@
-"""The world of generated policies: their schema, the names in it, and values of every type with their extremes.
+"""The world of generated policies: its schema, the names in it, and values of every type with the extremes.
 
 The first entries of each tuple are the usual ones (see `Choices.near`): policies and requests meet there.
 """
@@ -37,24 +37,29 @@ INNER = record(deep=BOOL, count=INT, note=optional(STRING), more=optional(MORE))
 
 SCHEMA = Schema(
     caller=record(team=optional(STRING), clearance=INT, home=optional(IP), roles=SetOf(LEVEL)),
-    actions={"entry.*": record(dry=optional(BOOL), weight=INT), "*.read": record(fields=optional(SetOf(STRING)))},
+    actions={
+        "entry.*": record(dry=optional(BOOL), weight=INT),
+        "*.read": record(fields=optional(SetOf(STRING))),
+    },
     resources={
         "entry": record(
-            amount=INT, rate=FLOAT, owner=STRING, open=BOOL, labels=SetOf(STRING), level=LEVEL, made=TIMESTAMP,
-            ticket=optional(STRING), limit=optional(INT), inner=INNER, limits=MapOf(INT), size=INT,
+            amount=INT, rate=FLOAT, owner=STRING, open=BOOL, labels=SetOf(STRING), level=LEVEL,
+            made=TIMESTAMP, ticket=optional(STRING), limit=optional(INT), inner=INNER,
+            limits=MapOf(INT), size=INT,
         ),
         "order": record(amount=INT, owner=optional(STRING), size=STRING, inner=optional(INNER), path=STRING),
         "bare": record(),
     },
     context=record(
-        flag=BOOL, count=INT, risk=FLOAT, text=STRING, path=STRING, span=DURATION, time=TIMESTAMP, ip=IP, level=LEVEL,
-        words=SetOf(STRING), numbers=SetOf(INT), nets=SetOf(IP), levels=SetOf(LEVEL), times=SetOf(TIMESTAMP),
-        spans=SetOf(DURATION), flags=SetOf(BOOL), inner=INNER,
+        flag=BOOL, count=INT, risk=FLOAT, text=STRING, path=STRING, span=DURATION, time=TIMESTAMP, ip=IP,
+        level=LEVEL, words=SetOf(STRING), numbers=SetOf(INT), nets=SetOf(IP), levels=SetOf(LEVEL),
+        times=SetOf(TIMESTAMP), spans=SetOf(DURATION), flags=SetOf(BOOL), inner=INNER,
         counts=MapOf(INT), names=MapOf(STRING), risks=MapOf(FLOAT), lists=MapOf(SetOf(STRING)),
         inners=MapOf(INNER), nested=MapOf(MapOf(BOOL)),
-        flag_maybe=optional(BOOL), count_maybe=optional(INT), risk_maybe=optional(FLOAT), text_maybe=optional(STRING),
-        span_maybe=optional(DURATION), time_maybe=optional(TIMESTAMP), ip_maybe=optional(IP),
-        level_maybe=optional(LEVEL), words_maybe=optional(SetOf(STRING)), inner_maybe=optional(INNER),
+        flag_maybe=optional(BOOL), count_maybe=optional(INT), risk_maybe=optional(FLOAT),
+        text_maybe=optional(STRING), span_maybe=optional(DURATION), time_maybe=optional(TIMESTAMP),
+        ip_maybe=optional(IP), level_maybe=optional(LEVEL), words_maybe=optional(SetOf(STRING)),
+        inner_maybe=optional(INNER),
         counts_maybe=optional(MapOf(INT)),
     ),
 )  # fmt: skip
@@ -65,7 +70,8 @@ UNDECLARED = ("loose", "odd", "stray")
 SCALARS: tuple[Type, ...] = (STRING, INT, BOOL, FLOAT, DURATION, TIMESTAMP, IP, LEVEL)
 MEMBERS: tuple[Type, ...] = (STRING, INT, IP, LEVEL, BOOL, DURATION, TIMESTAMP)
 MAPS: tuple[MapOf, ...] = (
-    MapOf(INT), MapOf(STRING), MapOf(FLOAT), MapOf(SetOf(STRING)), MapOf(INNER), MapOf(MapOf(BOOL)), MapOf(BOOL),
+    MapOf(INT), MapOf(STRING), MapOf(FLOAT), MapOf(SetOf(STRING)), MapOf(INNER), MapOf(MapOf(BOOL)),
+    MapOf(BOOL),
 )  # fmt: skip
 
 # Names.
@@ -90,8 +96,8 @@ CALLER_PATTERNS = (
     WORKLOADS[0], "alice", "spiffe://prod.example/**", "spiffe://prod.example/ns/*/sa/*",
     "spiffe://prod.example/ns/pay/**", "spiffe://prod.example/ns/pay/sa/batch-*", "al*", "*",
     "spiffe://prod.example/*", "spiffe://prod.example", "spiffe://prod.example/ns/*/sa/api/**",
-    "spiffe://prod.example/n*s/p*y/*/*", "*@mail.example", "a*e", "a\\*e", "*e*o*", "\\*", "partner-feed", "**",
-    "spiffe://test.example/ns/*/sa/api", *WORKLOADS[1:5],
+    "spiffe://prod.example/n*s/p*y/*/*", "*@mail.example", "a*e", "a\\*e", "*e*o*", "\\*", "partner-feed",
+    "**", "spiffe://test.example/ns/*/sa/api", *WORKLOADS[1:5],
 )  # fmt: skip
 GROUPS = ("staff", "admins", "ops", "", "Staff", "déjà")
 AUDIENCES = ("ledger", "orders", "web", "Ledger", "ledger.v2", "lëdger")
@@ -117,13 +123,13 @@ MANY_IDS = (*RESOURCE_IDS[:3], *(f"r-{n}" for n in range(70)))
 
 KEYS = ("a", "b", "day", "", "A", "é", "😀", "a.b", "__class__", "x y", '"', "a\nb", "\x00")
 PATHS = (
-    "/orders/1", "/orders/1/items", "/orders", "/", "/orders/%31", "/orders/%zz", "/orders//1", "/orders/..", "orders",
-    "/orders/%2e%2e/1", "/orders/a%2fb", "/orders/é", "/orders/%C3%A9", "/orders/%ff", "/orders/1?x", "/orders/;x",
-    "/orders/1/items/2/3", "",
+    "/orders/1", "/orders/1/items", "/orders", "/", "/orders/%31", "/orders/%zz", "/orders//1", "/orders/..",
+    "orders", "/orders/%2e%2e/1", "/orders/a%2fb", "/orders/é", "/orders/%C3%A9", "/orders/%ff",
+    "/orders/1?x", "/orders/;x", "/orders/1/items/2/3", "",
 )  # fmt: skip
 _TEXTS = (
-    "a", "b", "", "abc", "ab", "A", "é", "e\u0301", "ß", "İ", "😀", "a*b", "a*", "axb", "\\", '"', "a\nb", "\t", "low", "zz",
-    "entry.create", "day", "{x}",
+    "a", "b", "", "abc", "ab", "A", "é", "e\u0301", "ß", "İ", "😀", "a*b", "a*", "axb", "\\", '"',
+    "a\nb", "\t", "low", "zz", "entry.create", "day", "{x}",
 )  # fmt: skip
 _IPS = tuple(
     parse_ip(text)
@@ -139,13 +145,14 @@ DATES = (
 )  # fmt: skip
 _TIMES = (
     NOW, *DATES[:2], NOW + timedelta(hours=1), DATES[2], datetime(2026, 3, 29, 1, tzinfo=UTC),
-    datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(2011, 12, 30, 10, tzinfo=UTC),
-    datetime(2026, 1, 1, 4, 59, 59, 999999, tzinfo=UTC), *DATES[3:],
+    datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(2011, 12, 30, 10, tzinfo=UTC), datetime(2026, 1, 1, 4, 59, 59, 999999, tzinfo=UTC), *DATES[3:],
     datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
 )  # fmt: skip
 _SPANS = (
-    timedelta(0), timedelta(minutes=5), timedelta(hours=1), timedelta(seconds=1), _MS, timedelta(minutes=15), _DAY,
-    -timedelta(minutes=5), timedelta(days=3_000_000), timedelta(days=999_999_999), -timedelta(days=999_999_999),
+    timedelta(0), timedelta(minutes=5), timedelta(hours=1), timedelta(seconds=1), _MS, timedelta(minutes=15),
+    _DAY, -timedelta(minutes=5), timedelta(days=3_000_000), timedelta(days=999_999_999),
+    -timedelta(days=999_999_999),
 )  # fmt: skip
 NOWS = (*_TIMES, *(date - _US for date in DATES[:3]), *(date + _US for date in DATES[:3]))
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "Etc/GMT+12")

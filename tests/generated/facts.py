@@ -36,15 +36,20 @@ from pdp.schema.types import (
 _SETS_OF_NAMES = {"groups": estate.GROUPS, "actions": estate.TASK_ACTIONS, "audiences": estate.AUDIENCES}
 
 
-def read_by(policies: PolicySet) -> frozenset[str]:
-    """The names of all members that the rules of `policies` read."""
+def terms_of(policies: PolicySet) -> list[Term]:
+    """Every term in the rules of `policies`."""
     terms: list[Term] = []
     for rule in policies.rules:
         terms += (condition.term for condition in rule.conditions)
         terms += (term for duty in rule.duties for _, term in duty.values)
     for term in terms:
         terms += parts(term)  # the list grows as it is gone over
-    return frozenset(term.name for term in terms if isinstance(term, Member))
+    return terms
+
+
+def read_by(policies: PolicySet) -> frozenset[str]:
+    """The names of all members that the rules of `policies` read."""
+    return frozenset(term.name for term in terms_of(policies) if isinstance(term, Member))
 
 
 def facts(choices: Choices, read: Collection[str], *, strict: bool) -> Facts:
@@ -194,11 +199,8 @@ class _Maker:
             case 4:
                 return choices.near(_pool(choices.one(estate.SCALARS)))
             case 5 | 6:
-                # Members of several types, which Python's own sets would take for equal.
-                types = choices.some((STRING, INT, BOOL, FLOAT, *estate.MEMBERS[2:]), 1, 2)
-                return frozenset(
-                    choices.near(_pool(type)) for type in types for _ in range(choices.number(0, 2))
-                )
+                pool = _pool(choices.one((STRING, INT, BOOL, FLOAT, *estate.MEMBERS)))
+                return frozenset(choices.near(pool) for _ in range(choices.number(0, 3)))
             case 7:
                 return frozenset(choices.some(LITERALS[STRING], 0, 3))
             case _:

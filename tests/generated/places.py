@@ -1,4 +1,4 @@
-"""What a generated condition may read, and what must be known before it does. Knows the schema of `estate`."""
+"""What a generated condition may read, and what must be known before. Knows the schema of `estate`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Actions = tuple[str, ...] | None
 
 
 def places(type: Type, known: Known, strict: bool) -> tuple[Place, ...]:
-    """Every place with a value that can stand where `type` is asked for, given which resource and action it is."""
+    """Every place whose value can stand where `type` is asked for, given which resource and action it is."""
     return _places(type, known.types, known.actions, strict)
 
 
@@ -45,7 +45,7 @@ def _all_places(types: _Types, actions: _Actions, strict: bool) -> tuple[Place, 
     known, roots = Known(types=types, actions=actions), _ROOTS[strict]
     found = [Place(Root("audience", type=STRING), ()), Place(Root("now", type=TIMESTAMP), ())]
     for root in ("resource", "context", "caller", "action", "credential", "task"):
-        for name in dict.fromkeys(roots.names(root, known)):
+        for name in sorted(set(roots.names(root, known))):
             reading = roots.read(root, name, known)
             if reading is None or reading.conflict:
                 continue

@@ -17,6 +17,7 @@ from pdp.rules.terms import NOWHERE, Call, Const, Term
 from pdp.schema.functions import FUNCTIONS
 
 MODULES = ("pay", "ops", "teams.web")
+DUTIES = ("log", "mask", "tell")
 SPANS: dict[str, Span] = dict.fromkeys(("rule", "name"), NOWHERE)
 
 
@@ -69,6 +70,9 @@ def _rule(choices: Choices, conditions: Conditions, shape: Shape, identity: str)
         negated = choices.chance(30)
         tests.append(Condition(term, negated, NOWHERE))
         known = known & when(term, not negated)
+    if effect == "forbid":
+        # Its duties are carried out where a condition fails, too: then only the head tells what it is about.
+        known = replace(known, types=_known(head).types, actions=_known(head).actions)
     duties: list[Duty] = []
     while len(duties) < 3 and choices.chance(shape.duties):
         duties.append(_duty(choices, conditions, known, shape.depth - 1))
@@ -80,7 +84,7 @@ def _rule(choices: Choices, conditions: Conditions, shape: Shape, identity: str)
 
 
 def varied(rule: Rule, identity: str, choices: Choices) -> Rule:
-    """A rule of the same shape with other names and constants: what might share its code and must not share those."""
+    """A rule of the same shape with other names and constants: it may share code and must not share those."""
     head = rule.head if rule.head == Head() else _head(choices, forbid=rule.effect == "forbid")
     head = replace(head, actions=rule.head.actions, resource_type=rule.head.resource_type)
     if rule.head.resource_type is None:
@@ -90,7 +94,7 @@ def varied(rule: Rule, identity: str, choices: Choices) -> Rule:
     return replace(
         rule,
         identity=identity,
-        effect=choices.one((rule.effect, "forbid")) if rule.because else rule.effect,
+        effect=choices.one((rule.effect, "forbid")) if rule.because and not rule.duties else rule.effect,
         head=head,
         conditions=tuple(
             replace(each, term=_varied(each.term, changes, choices)) for each in rule.conditions
@@ -127,7 +131,7 @@ def _varied_part(part: Any, changes: dict[Term, Term], choices: Choices) -> Any:
 
 
 def _other(term: Const, choices: Choices) -> Const:
-    """Another constant of the same type. A text stays, for it may be one of an enum's or name what is read."""
+    """Another constant of the same type. A text stays: it may be one of an enum's or name what is read."""
     if isinstance(term.value, (str, frozenset)) or choices.chance(30):
         return term
     return replace(term, value=choices.near(estate.LITERALS[term.type]))
@@ -169,7 +173,7 @@ def _duty(choices: Choices, conditions: Conditions, known: Known, depth: int) ->
     values: tuple[tuple[str, Term], ...] = tuple(
         (name, conditions.value(known, choices.number(0, max(depth, 0)))) for name in names
     )
-    return Duty(choices.one(("log", "mask", "tell")), values, choices.chance(60), NOWHERE)
+    return Duty(choices.one(DUTIES), values, choices.chance(60), NOWHERE)
 
 
 def _annotations(choices: Choices) -> Annotations:

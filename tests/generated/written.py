@@ -76,7 +76,7 @@ def _schema_entries(schema: Schema) -> Iterable[str]:
 
 @dataclass(slots=True)
 class _Writer:
-    """`definitions` are the lets and defs so far, each with its module; `aliases` what a module calls the shared one."""
+    """`definitions` are the lets and defs so far, by module; `aliases` what modules call the shared one."""
 
     choices: Choices
     definitions: list[tuple[str, str]] = field(default_factory=list)
@@ -135,7 +135,7 @@ class _Writer:
     # Lets and defs.
 
     def _define(self, parameters: str, body: Callable[[], str]) -> str:
-        """The name of a new definition, as the present module calls it. Its body is written where it stands."""
+        """The name of a new definition, as the present module calls it. Its body is written in its own."""
         here = self.module
         there = self.module = _SHARED if self.choices.chance(30) else here
         text = body()
@@ -249,7 +249,7 @@ class _Writer:
 
 
 def _operands(term: Term) -> dict[str, tuple[Term, Type]]:
-    """Operands that a def could take in place of writing them, each with the type that its parameter has there."""
+    """Operands that a def could take as arguments, each with the type of its parameter."""
     match term:
         case Compare(_, left, right):
             # What is of unknown type may go where any type is asked for.

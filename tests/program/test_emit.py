@@ -16,12 +16,14 @@ from pdp.program.lower import Lowering
 from pdp.program.runtime import CALLABLE, GLOBALS
 from pdp.rules.terms import (
     And,
+    Arithmetic,
     Compare,
     Const,
     Default,
     If,
     Item,
     Member,
+    Negative,
     Not,
     Quantify,
     Root,
@@ -62,6 +64,13 @@ def test_a_function_gives_its_values_in_the_order_written():
     ]
     made = bind(values_code("m.r", values, lowering, {}), "m.r", lowering.constants)(FACTS)
     assert list(made.items()) == [("b", 5), ("a", "x"), ("c", "ledger")]
+
+
+def test_arithmetic_is_pythons_within_64_bits():
+    assert value(Arithmetic("*", Negative(AMOUNT, type=INT), Const(3), type=INT)) == -15
+    with pytest.raises(Failed) as caught:
+        value(Arithmetic("+", AMOUNT, Const(2**63 - 1), type=INT))
+    assert (caught.value.kind, caught.value.what) == ("overflow", "+")
 
 
 def test_what_is_absent_is_a_key_error_with_its_name():

@@ -46,6 +46,25 @@ def test_what_is_wrong_is_left_out_and_the_rest_stays(wrong: str) -> None:
     assert found.policies.cases == ()
 
 
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "caller names",
+        "caller any in group names",
+        "when matches(caller.id, context.loose)",
+        "when caller.id like context.loose",
+        "when ip(context.loose) in context.loose",
+        "when any x in context.loose: has x",
+        "when (context.loose + 1 ?? 2) > 3",
+    ],
+)
+def test_no_rule_is_left_out_in_silence_where_attributes_are_dynamic(clause: str) -> None:
+    """A forbid that went missing, or that matched nobody, would let through what it was written to stop."""
+    found = checked(f'let names = context.loose forbid it {{ {clause} because "x" }}', strict=False)
+    assert len(found.errors) == 1
+    assert found.policies.rules == ()
+
+
 def test_of_two_rules_of_one_name_the_first_counts() -> None:
     found = checked('forbid it { caller human because "x" } forbid it { caller agent because "x" }')
     (rule,) = found.policies.rules

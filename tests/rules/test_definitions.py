@@ -7,6 +7,7 @@ import pytest
 from pdp.language.parse import parse
 from pdp.language.source import Source
 from pdp.rules.check import check
+from pdp.schema.types import INT, UNKNOWN, SetOf
 from rules.policies import checked, condition, told
 
 SCHEMA = "schema { resource order { amount: int, ticket?: string } resource parcel { amount: string } }"
@@ -25,6 +26,8 @@ def codes_of_broken(**texts: str) -> list[str]:
         'forbid it { when lost(3) because "x" }',
         'forbid it { caller lost because "x" }',
         'forbid it { when gone.office because "x" }',
+        'forbid it { when gone.open(3) because "x" }',
+        'forbid it { caller gone.office because "x" }',
         'forbid it { when other.lost because "x" }',
         'forbid it { when other.lost(1) because "x" }',
     ],
@@ -76,12 +79,21 @@ def test_a_def_whose_parameters_are_wrong_says_nothing_of_its_arguments() -> Non
     assert told('def f(a: int, a: string) = a > 1 forbid it { when f(1, "x") because "x" }') == [
         "PDP206 `a` is declared twice"
     ]
+    assert told("def f(a: nothing) = has a") == ["PDP211 there is no type `nothing`"]
 
 
 def test_arguments_are_seen_as_their_parameters_are_declared() -> None:
     given = 'def half(a: float) = a * 0.5 > 1 def named(a: string) = a == "x"'
     assert told(f'{given} forbid it {{ when half(caller.depth) because "x" }}') == []
     assert told(f'{given} forbid it {{ when named(caller.kind) because "x" }}') == []
+
+
+def test_what_only_a_request_will_tell_is_as_open_behind_a_parameter() -> None:
+    given = "def has_one(a: set<int>) = 1 in a def none(a: set<int>) = a == []"
+    text = f'{given} forbid it {{ when has_one([context.loose]) or none([context.loose]) because "x" }}'
+    term = checked(text, strict=False).policies.rules[0].conditions[0].term
+    assert [term.operands[0].container.type, term.operands[1].left.type] == [SetOf(UNKNOWN), SetOf(UNKNOWN)]
+    assert condition("has_one([])", given=given).container.type == SetOf(INT)
 
 
 def test_variables_of_a_definition_that_is_used_twice_are_two() -> None:
@@ -112,3 +124,14 @@ def test_what_is_absent_for_some_users_is_no_whole_root_for_them() -> None:
     assert told(f'{given} forbid it {{ resource order when large(resource) because "x" }}') == []
     (found,) = told(f'{given} forbid it {{ when large(resource) because "x" }}')
     assert found.startswith("PDP310 `r` of `large` is a record")
+
+
+def test_what_is_wrong_in_a_definition_is_no_second_mistake_in_heads_and_literals() -> None:
+    wrong = ["PDP201 there is nothing called `nothing` here"]
+    assert told('let wrong = nothing forbid it { caller wrong because "x" }') == wrong
+    assert told('let wrong = nothing forbid it { when caller.id like wrong because "x" }') == wrong
+
+
+def test_a_parameter_is_read_by_its_type() -> None:
+    assert told("def f(r: { flat: string, deep?: string }) = has r.deep and r.deep == r.flat") == []
+    assert told("def f(r: { flat: string }) = has r.flat") == ["PDP306 `r.flat` is not optional"]

@@ -128,6 +128,7 @@ def outcome(term, **variables):
         (Call("weekday", (Root("now"), Const("Europe/Berlin"))), "tue"),
         (SetTerm((resource("amount"), Const(5), Const(6))), frozenset({5, 6})),
         (SetTerm((resource("limits"),)), ("type", "[]")),
+        (SetTerm((resource("amount"), resource("yes"))), ("type", "[]")),
         (SetTerm((ABSENT, resource("other"))), ("absent", "nothing")),
     ],
 )

@@ -159,6 +159,7 @@ def test_what_a_permit_does_not_state_is_one_finding() -> None:
 @pytest.mark.parametrize(
     ("days", "expected"),
     [
+        (1 - TODAY.toordinal(), ["error"]),
         (-1000, ["error"]),
         (-1, ["error"]),
         (0, ["error"]),

@@ -12,9 +12,8 @@ SHOP = {"shop": 'forbid shut { because "x" }'}
 
 def test_a_mistake_in_a_fixture_is_told_once_and_by_none_of_its_users() -> None:
     tests = " ".join(f'test "{name}" using wrong {{ expect deny }}' for name in "ab")
-    assert told(f"fixture wrong {{ context {{ nothing: 1 }} }} {tests}") == [
-        "PDP504 no schema declares `context.nothing`"
-    ]
+    text = f"fixture wrong {{ context {{ nothing: 1 }} }} {tests}"
+    assert told(text) == ["PDP504 no schema declares `context.nothing`"]
 
 
 def test_what_a_missing_fixture_would_have_stated_is_not_missed_too() -> None:
@@ -28,6 +27,8 @@ def test_what_a_missing_fixture_would_have_stated_is_not_missed_too() -> None:
         'test "a" { context { risk: nothing } expect deny }',
         'test "a" { for x in [(nothing)] context { risk: x } expect deny }',
         'let wrong = nothing test "a" { context { risk: wrong } expect deny }',
+        'test "a" { context { risk: nothing + 1 } expect deny }',
+        'test "a" { for x in [(nothing + 1)] context { risk: x } expect deny }',
     ],
 )
 def test_a_name_that_means_nothing_is_told_once(text: str) -> None:
@@ -78,3 +79,25 @@ def test_the_end_of_a_task_replaces_the_end_of_a_fixture() -> None:
     test "a" using short { task { expires: 2026-02-01 } expect deny }"""
     (case,) = checked(text).policies.cases
     assert set(case.task or {}) == {"owner", "expires"}
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "for x in [(context.any)]",
+        "credential { age: context.any, lifetime: 5m }",
+        "context { any: context.any }",
+    ],
+)
+def test_what_only_a_request_has_is_no_constant_even_where_policies_are_not_strict(stated: str) -> None:
+    (found,) = told(f'test "a" {{ {stated} expect deny }}', strict=False)
+    assert found.startswith("PDP503")
+
+
+def test_a_clause_may_leave_out_the_id() -> None:
+    text = """schema { caller { team: string } resource box { weight: int } }
+    fixture alice { caller human "alice" resource box "b-1" }
+    test "a" using alice { caller { team: "x" } resource box { weight: 1 } expect deny }"""
+    (case,) = checked(text).policies.cases
+    assert case.caller == {"id": "alice", "kind": "human", "team": "x"}
+    assert case.resource == {"type": "box", "id": "b-1", "weight": 1}

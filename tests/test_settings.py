@@ -1,0 +1,359 @@
+"""Settings: from file and environment, frozen, and every mistake told with its cure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pdp.settings import (
+    DecisionLog,
+    EnforcementPoint,
+    Limits,
+    Policies,
+    Problem,
+    Server,
+    Settings,
+    SettingsError,
+    Standing,
+    Task,
+    find,
+    read,
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.upper().startswith("PDP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def written(text: str) -> Path:
+    path = Path("conf/pdp.toml")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def problems(text: str | None = None) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read(None if text is None else written(text))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_without_a_file_everything_has_its_default() -> None:
+    assert read() == Settings()
+    made = Settings()
+    assert (made.server.host, made.server.port, made.server.uds, made.server.workers) == (
+        "127.0.0.1",
+        8181,
+        None,
+        1,
+    )
+    assert (made.limits.body, made.limits.depth, made.limits.members, made.limits.batch) == (
+        65_536,
+        32,
+        1_000,
+        1_000,
+    )
+    assert made.standing.after == timedelta(minutes=15)
+    assert made.policies.max_rules == 100_000
+    assert (made.enforcement_point, made.task, made.decision_log.to) == ((), (), "")
+
+
+def test_a_file_sets_what_it_names_and_nothing_else() -> None:
+    made = read(
+        written(
+            """
+            [server]
+            port = 9000
+            drain = "1m30s"
+            [policies]
+            path = "rules"
+            lower = { PDP403 = "off" }
+            [limits]
+            body = 1000
+            [standing]
+            after = "5m"
+            [[enforcement_point]]
+            name = "gateway"
+            addresses = ["10.0.0.0/8"]
+            may_assert = ["caller", "task"]
+            audiences = []
+            [[task]]
+            id = "t-1"
+            started = 2026-01-01T02:00:00+02:00
+            expires = "2027-01-01T00:00:00Z"
+            [decision_log]
+            to = "decisions.jsonl"
+            """
+        )
+    )
+    assert made == Settings(
+        server=Server(port=9000, drain=timedelta(seconds=90)),
+        policies=Policies(path=Path("conf/rules"), lower={"PDP403": "off"}),
+        limits=Limits(body=1000),
+        standing=Standing(after=timedelta(minutes=5)),
+        enforcement_point=(
+            EnforcementPoint(
+                name="gateway", addresses=("10.0.0.0/8",), may_assert=("caller", "task"), audiences=()
+            ),
+        ),
+        task=(
+            Task(
+                id="t-1", started=datetime(2026, 1, 1, tzinfo=UTC), expires=datetime(2027, 1, 1, tzinfo=UTC)
+            ),
+        ),
+        decision_log=DecisionLog(to="conf/decisions.jsonl"),
+    )
+
+
+def test_paths_are_relative_to_the_file_that_names_them() -> None:
+    made = read(
+        written('[policies]\npath = "."\n[server]\nuds = "run/pdp.sock"\n[decision_log]\nto = "/var/log/x"')
+    )
+    assert made.policies.path == Path("conf")
+    assert made.server.uds == Path("conf/run/pdp.sock")
+    assert made.decision_log.to == "/var/log/x"
+    assert read(written('[decision_log]\nto = "stdout"')).decision_log.to == "stdout"
+
+
+def test_the_environment_wins_over_the_file_and_arguments_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written('[server]\nport = 1\nhost = "a"\nworkers = 2')
+    monkeypatch.setenv("PDP_SERVER__PORT", "2")
+    monkeypatch.setenv("PDP_SERVER__HOST", "b")
+    made = read(path, {"server": {"port": 3}, "policies": {"path": Path("p")}})
+    assert (made.server.port, made.server.host, made.server.workers) == (3, "b", 2)
+    assert made.policies.path == Path("p")
+
+
+def test_the_environment_can_set_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = {"name": "gw", "addresses": ["::1"], "may_assert": ["credential"]}
+    for name, value in {
+        "PDP_POLICIES__PATH": "rules",
+        "PDP_POLICIES__STRICT": "false",
+        "PDP_POLICIES__LOWER": '{"PDP405": "warning"}',
+        "PDP_STANDING__AFTER": "1h",
+        "pdp_limits__depth": "8",
+        "PDP_ENFORCEMENT_POINT": json.dumps([point]),
+        "PDP_TASK": '[{"id": "t", "expires": "2027-01-01T00:00:00Z"}]',
+        "PDP_DECISION_LOG": '{"to": "stdout"}',
+    }.items():
+        monkeypatch.setenv(name, value)
+    made = read()
+    assert made.policies == Policies(path=Path("rules"), strict=False, lower={"PDP405": "warning"})
+    assert (made.standing.after, made.limits.depth, made.decision_log.to) == (timedelta(hours=1), 8, "stdout")
+    assert made.enforcement_point == (
+        EnforcementPoint(name="gw", addresses=("::1",), may_assert=("credential",)),
+    )
+    assert made.task[0].expires == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_a_code_can_be_lowered_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDP_POLICIES__LOWER__PDP405", "off")
+    assert read().policies.lower == {"PDP405": "off"}
+
+
+def test_what_kubernetes_sets_for_a_service_of_that_name_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PDP_PORT", "PDP_SERVICE_HOST", "PDP_PORT_8181_TCP", "PDP_EXAMPLES"):
+        monkeypatch.setenv(name, "tcp://10.0.0.1:8181")
+    assert read() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("PDP_SERVER__PROT", "1", "PDP_SERVER__PROT: is no setting (did you mean `PDP_SERVER__PORT`?)"),
+        ("PDP_SERVR__PORT", "1", "PDP_SERVR__PORT: is no setting (did you mean `PDP_SERVER__PORT`?)"),
+        ("PDP_X__Y", "1", "PDP_X__Y: is no setting"),
+        (
+            "PDP_SERVER__PORT",
+            "x",
+            "server.port: must be a valid integer, unable to parse string as an integer",
+        ),
+        ("PDP_TASK", "{", "PDP_TASK: is not the JSON that a table or list is written in"),
+        (
+            "PDP_STANDING__AFTER",
+            "5",
+            'standing.after: must be a duration such as "1h30m", or seconds as a number',
+        ),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert problems() == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[server]\nprot = 1", "server.prot: is no setting (did you mean `port`?)"),
+        ("[servers]", "servers: is no setting (did you mean `server`?)"),
+        ("port = 1", "port: is no setting"),
+        ("server = 1", "server: must be a table"),
+        ("[server]\nport = 70000", "server.port: must be less than or equal to 65535"),
+        ("[server]\nport = 1.5", "server.port: must be a valid integer, got a number with a fractional part"),
+        ('[server]\nuds_mode = "999"', "server.uds_mode: must match pattern '^0?[0-7]{3}$'"),
+        ("[server]\nworkers = 0", "server.workers: must be greater than or equal to 1"),
+        ("[server]\ndrain = 5", 'server.drain: must be a duration such as "15m"'),
+        (
+            '[server]\ndrain = "soon"',
+            'server.drain: must be a duration such as "1h30m", or seconds as a number',
+        ),
+        ("[limits]\ndepth = 101", "limits.depth: must be less than or equal to 100"),
+        ("[limits]\nbody = 0", "limits.body: must be greater than or equal to 1"),
+        (
+            '[policies]\nlower = { PDP201 = "off" }',
+            "policies.lower.PDP201: must match pattern '^PDP4\\d\\d$'",
+        ),
+        (
+            '[policies]\nlower = { PDP405 = "on" }',
+            "policies.lower.PDP405: must be 'error', 'warning' or 'off'",
+        ),
+        ("[policies]\nlower = 1", "policies.lower: must be a table"),
+        ("[enforcement_point]", "enforcement_point: must be a list"),
+        ("[[enforcement_point]]", "enforcement_point.0.name: is missing"),
+        (
+            '[[enforcement_point]]\nname = "a"\nmay_assert = []\naddress = ["::1"]',
+            "enforcement_point.0.address: is no setting (did you mean `addresses`?)",
+        ),
+        (
+            '[[enforcement_point]]\nname = "a"\nmay_assert = ["callers"]',
+            "enforcement_point.0.may_assert.0: must be 'caller', 'credential' or 'task'",
+        ),
+        (
+            '[[enforcement_point]]\nname = "a"\nmay_assert = []\naddresses = ["::1", "10.0.0.1/8"]',
+            "enforcement_point.0.addresses: `10.0.0.1/8` is no IP address or network",
+        ),
+        (
+            '[[enforcement_point]]\nname = "a"\nmay_assert = []\n' * 2,
+            "enforcement_point: `a` is there twice",
+        ),
+        ('[[task]]\nid = "t"', "task.0.expires: is missing"),
+        (
+            '[[task]]\nid = "t"\nexpires = 2026-01-01T00:00:00',
+            "task.0.expires: must say its offset, as in 2026-11-24T10:00:00Z",
+        ),
+        ('[[task]]\nid = ""\nexpires = 2026-01-01T00:00:00Z', "task.0.id: must have at least 1 character"),
+        ('[[task]]\nid = "t"\nexpires = 2026-01-01T00:00:00Z\n' * 2, "task: `t` is there twice"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_is_told(text: str, problem: str) -> None:
+    assert problem in problems(text)
+
+
+def test_all_problems_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDP_A__B", "1")
+    found = problems("[server]\nport = 70000\nprot = 1\n[limit]")
+    assert len(found) == 4
+
+
+def test_a_file_that_cannot_be_read_is_told() -> None:
+    def why(path: Path) -> str:
+        with pytest.raises(SettingsError) as caught:
+            read(path)
+        assert caught.value.path == path
+        return str(caught.value)
+
+    assert why(Path("nowhere.toml")) == "nowhere.toml: cannot be read: No such file or directory"
+    assert "cannot be read" in why(Path("."))
+    path = written("[server")
+    assert why(path).startswith("conf/pdp.toml: is not TOML: ")
+    path.write_bytes(b"\xff")
+    assert why(path) == "conf/pdp.toml: is not UTF-8"
+
+
+def test_a_byte_order_mark_is_no_mistake_in_a_file() -> None:
+    assert read(written("\ufeff[server]\nport = 7")).server.port == 7
+
+
+def test_the_file_is_found_here_before_beside_the_policies() -> None:
+    Path("rules").mkdir()
+    assert find() is None
+    assert find(Path("rules")) is None
+    Path("rules/pdp.toml").touch()
+    assert find() is None
+    assert find(Path("rules")) == find(Path("rules/some.policy")) == Path("rules/pdp.toml")
+    Path("pdp.toml").touch()
+    assert find() == find(Path("rules")) == Path("pdp.toml")
+
+
+def test_settings_cannot_be_changed() -> None:
+    made = Settings()
+    with pytest.raises(ValidationError):
+        made.server = Server()  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        made.server.port = 1  # type: ignore[misc]
+
+
+def test_settings_that_are_built_mean_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDP_SERVER__PORT", "1")
+    assert Settings().server.port == 8181
+
+
+def test_a_problem_reads_as_a_sentence() -> None:
+    assert str(Problem("a.b", "is no setting")) == "a.b: is no setting"
+    assert (
+        str(Problem("a.b", "is no setting", "did you mean `c`?")) == "a.b: is no setting (did you mean `c`?)"
+    )
+
+
+DURATIONS = st.timedeltas(timedelta(0), timedelta(days=10_000)).map(
+    lambda value: value - value % timedelta(milliseconds=1)
+)
+TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+NAMES = st.text(min_size=1, max_size=5).filter(lambda text: "\0" not in text)
+SETTINGS: st.SearchStrategy[Settings] = st.builds(
+    Settings,
+    server=st.builds(
+        Server, host=NAMES, port=st.integers(0, 65_535), uds=st.none() | st.just(Path("a/b")),
+        drain=DURATIONS, docs=st.booleans(),
+    ),
+    policies=st.builds(Policies, path=st.just(Path("x/y")), lower=st.just({}) | st.just({"PDP403": "off"})),
+    standing=st.builds(Standing, after=DURATIONS),
+    enforcement_point=st.lists(
+        st.builds(
+            EnforcementPoint, name=NAMES,
+            addresses=st.lists(st.sampled_from(["::1", "10.0.0.0/8"])).map(tuple),
+            unix=st.booleans(), may_assert=st.lists(st.sampled_from(["caller", "task"])).map(tuple),
+            audiences=st.none() | st.lists(NAMES, max_size=2).map(tuple),
+        ),
+        max_size=2, unique_by=lambda point: point.name,
+    ).map(tuple),
+    task=st.lists(
+        st.builds(Task, id=NAMES, owner=st.none() | NAMES, started=st.none() | TIMES, expires=TIMES),
+        max_size=2, unique_by=lambda task: task.id,
+    ).map(tuple),
+    decision_log=st.builds(
+        DecisionLog, to=st.sampled_from(["", "stdout", "/d.jsonl"]), queue=st.integers(1, 9)
+    ),
+)  # fmt: skip
+
+
+@given(SETTINGS)
+def test_settings_come_whole_to_a_worker(made: Settings) -> None:
+    assert Settings.model_validate_json(made.model_dump_json()) == made
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SETTINGS)
+def test_settings_that_are_shown_can_be_read(made: Settings) -> None:
+    from pdp.cli.config import toml
+
+    shown: dict[str, Any] = made.model_dump(mode="json", exclude_none=True)
+    Path("pdp.toml").write_text(toml(shown), encoding="utf-8")
+    assert read(Path("pdp.toml")) == made
