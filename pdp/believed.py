@@ -1,13 +1,11 @@
 """Whom to believe, as `pdp.toml` says it: issuers of tokens, trust domains, proofs.
 
-Knows the tables of the settings and makes a `Trust` of them, without keys: where those come from is here, and
-how they are brought is `evidence.sources`' business.
+Knows the tables of the settings and what may stand in them; what becomes of them is the business of
+`pdp.trusted`.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,13 +13,15 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pdp.access.patterns import check_spiffe_id
-from pdp.evidence.dpop import Nonces, ProofPolicy
-from pdp.evidence.keys import ALGORITHMS
-from pdp.evidence.trust import Audiences, Issuer, Trust, TrustDomain
 from pdp.schema.schema import CALLER
 from pdp.sections import Duration, Section
 
 Name = Annotated[str, Field(min_length=1, max_length=2_048)]
+# Those of `evidence.keys`, which is not asked: reading settings must not cost a start what verifying needs.
+Algorithm = Literal[
+    "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
+]  # fmt: skip
+Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
 
 # What a claim may not stand for: who the caller is follows from the token's own names and chain.
 _OURS = frozenset(name for name, _ in CALLER.attributes) - {"groups"}
@@ -50,16 +50,24 @@ class KeysFrom(Section):
 
 
 class IssuerTable(Section):
-    """`[[issuer]]`: who issues tokens that are believed here, and what about them."""
+    """`[[issuer]]`: who issues tokens that are believed here, and what about them.
+
+    `typ` are the types of token it issues for services; `audiences` says which `aud` values stand for a
+    service that is not named so itself; `claims` which claim holds an attribute of the caller; `caller` which
+    claim holds its id, and `task` the id of the task that a token is for. `kind` is what its callers are, and
+    `actor` what those are that act for one. Callers with a SPIFFE ID are taken from it for `trust_domains`
+    only. With `single_use` each token counts once.
+    """
 
     id: Name
     keys: KeysFrom
-    algorithms: tuple[str, ...]
+    algorithms: Algorithms
     typ: tuple[Name, ...] = ("at+jwt",)
     audiences: dict[str, tuple[Name, ...]] = Field(default_factory=dict)
     kind: Literal["workload", "human", "agent"] = "workload"
     actor: Literal["workload", "human", "agent"] = "workload"
     caller: Name = "sub"
+    task: Name | None = None
     claims: dict[str, Name] = Field(default_factory=dict)
     max_lifetime: Duration = timedelta(hours=1)
     max_age: Duration = timedelta(hours=1)
@@ -67,15 +75,6 @@ class IssuerTable(Section):
     binding: Literal["none", "any", "dpop", "mtls"] = "none"
     single_use: bool = False
     trust_domains: tuple[Name, ...] = ()
-
-    @field_validator("algorithms")
-    @classmethod
-    def _are_known(cls, algorithms: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(algorithms) - ALGORITHMS)
-        if unknown or not algorithms:
-            what = f"`{unknown[0]}` is not" if unknown else "must name at least"
-            raise ValueError(f"{what} one of {', '.join(sorted(ALGORITHMS))}")
-        return algorithms
 
     @field_validator("claims")
     @classmethod
@@ -125,63 +124,7 @@ class TrustDomainTable(Section):
 class ProofsTable(Section):
     """`[proofs]`: which DPoP proofs are accepted. With `nonces` each must hold one that was given out."""
 
-    algorithms: tuple[str, ...] = ("ES256", "EdDSA", "PS256")
+    algorithms: Algorithms = ("ES256", "EdDSA", "PS256")
     max_age: Annotated[Duration, Field(le=timedelta(minutes=10))] = timedelta(minutes=1)
     max_ahead: Annotated[Duration, Field(le=timedelta(minutes=1))] = timedelta(seconds=5)
     nonces: bool = False
-
-    _known = field_validator("algorithms")(IssuerTable._are_known)
-
-
-def trust(
-    issuers: tuple[IssuerTable, ...], domains: tuple[TrustDomainTable, ...], proofs: ProofsTable
-) -> Trust:
-    """The trust that tables describe. It has no keys yet, and so believes nobody."""
-    return Trust(
-        {table.id: _issuer(table) for table in issuers},
-        {table.name: _domain(table) for table in domains},
-        proofs=ProofPolicy(
-            frozenset(proofs.algorithms),
-            _seconds(proofs.max_age),
-            _seconds(proofs.max_ahead),
-            Nonces(secrets.token_bytes(32)) if proofs.nonces else None,
-        ),
-    )
-
-
-def _issuer(table: IssuerTable) -> Issuer:
-    return Issuer(
-        table.id,
-        frozenset(table.algorithms),
-        types=frozenset(typ.lower().removeprefix("application/") for typ in table.typ),
-        audiences=_audiences(table.audiences),
-        kind=table.kind,
-        actor=table.actor,
-        caller=table.caller,
-        claims=tuple(table.claims.items()),
-        max_lifetime=_seconds(table.max_lifetime),
-        max_age=_seconds(table.max_age),
-        leeway=_seconds(table.leeway),
-        binding=table.binding,
-        single_use=table.single_use,
-        trust_domains=frozenset(table.trust_domains),
-    )
-
-
-def _domain(table: TrustDomainTable) -> TrustDomain:
-    return TrustDomain(
-        table.name,
-        frozenset(table.forms),
-        audiences=_audiences(table.audiences),
-        kind=table.kind,
-        max_lifetime=_seconds(table.max_lifetime),
-        leeway=_seconds(table.leeway),
-    )
-
-
-def _audiences(named: Mapping[str, tuple[str, ...]]) -> Audiences:
-    return Audiences({audience: frozenset(values) for audience, values in named.items()})
-
-
-def _seconds(duration: timedelta) -> int:
-    return int(duration.total_seconds())

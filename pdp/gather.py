@@ -2,7 +2,7 @@
 
 Knows the schema and which members follow from others (`bound`, `remaining`, `standing`, `active`, `depth`,
 `trust_domain`). Verifies nothing: what `asserted` takes is the word of whoever asked, and whether that word
-may be taken is the decision point's question.
+may be taken is the decision point's question. Where there is evidence, such a word may only add to it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pdp.access.patterns import check_spiffe_id, glob
 from pdp.access.request import Request, RequestError
 from pdp.access.values import Record
 from pdp.conform import SET_MEMBERS, Convert, Unfit, attribute_converters, attributes, converter, dynamic
+from pdp.evidence.evidence import Evidence
+from pdp.evidence.refusals import CLAIM_INVALID, CONTRADICTION, TASK_UNKNOWN, EvidenceError
 from pdp.rules.rules import Case
 from pdp.schema import schema as builtin
 from pdp.schema.schema import Schema
@@ -153,18 +155,34 @@ def gather(
     now: datetime,
     standing_after: timedelta,
     tasks: Mapping[str, Record],
+    evidence: Evidence | None = None,
+    seen: tuple[int, int] = (0, 1),
 ) -> Facts:
-    """`asserted`, with the table at hand, `now` in UTC, and the tasks as `known_task` made them."""
+    """`asserted`, with the table at hand, `now` in UTC, and the tasks as `known_task` made them.
+
+    With `evidence` caller and credential are what it proves; `seen` is how often and from how many peers its
+    credential was seen. Raises `EvidenceError` too: for a task that is not known, for claims that the schema
+    does not fit, and for assertions that contradict what is proved.
+    """
+    task = request.task
+    if evidence is not None and evidence.task is not None:
+        task = _same_task(task, evidence.task)
     task_facts = NO_TASK
-    if isinstance(request.task, str):
-        known = tasks.get(request.task)
+    if isinstance(task, str):
+        known = tasks.get(task)
+        if known is None and evidence is not None:
+            raise EvidenceError(TASK_UNKNOWN)
         if known is None:
             raise RequestError("/task", "no task with this id is known")
         task_facts = _at(known, now)
-    elif request.task is not None:
-        task_facts = _at(known_task(request.task, table.task), now)
+    elif task is not None:
+        task_facts = _at(known_task(task, table.task), now)
     credential = NO_CREDENTIAL
-    if request.credential is not None:
+    if evidence is not None:
+        credential = _proved(evidence, seen, task_facts, now, standing_after)
+    elif request.credential is not None:
+        if "asserted" not in request.credential:
+            raise RequestError("/credential", "was presented, and is not verified here")
         credential = {
             "form": "asserted", "binding": "none", "verified": False,
             "audiences": _NOTHING, "scopes": _NOTHING, "uses": 0, "sources": 1,
@@ -181,8 +199,12 @@ def gather(
         resource = _taken(declared, request.resource, "/resource")
     resource["type"] = request.resource_type
     resource["id"] = request.resource_id
+    if evidence is not None:
+        caller = _proved_caller(table, evidence, request.caller)
+    else:
+        caller = ANONYMOUS if request.caller is None else _caller(table, request.caller)
     return Facts(
-        ANONYMOUS if request.caller is None else _caller(table, request.caller),
+        caller,
         credential,
         request.audience,
         action,
@@ -191,6 +213,57 @@ def gather(
         _taken(table.context, request.context, "/context") if request.context else {},
         now,
     )
+
+
+def _same_task(asserted: str | dict[str, Any] | None, proved: str) -> str | dict[str, Any]:
+    """The task that a credential is for; an enforcement point may tell more of it, and of no other."""
+    if asserted is None:
+        return proved
+    if (asserted if isinstance(asserted, str) else asserted.get("id")) != proved:
+        raise EvidenceError(CONTRADICTION)
+    return asserted
+
+
+def _proved(
+    evidence: Evidence, seen: tuple[int, int], task: Record, now: datetime, standing_after: timedelta
+) -> Record:
+    """The credential's facts. `now` may lie before its issuing by what clocks may differ: it is new then."""
+    credential: Record = {
+        "form": evidence.form,
+        "binding": evidence.binding,
+        "verified": True,
+        "audiences": frozenset(evidence.audiences),
+        "scopes": frozenset(evidence.scopes),
+        "age": timedelta(seconds=max(0.0, now.timestamp() - evidence.issued)),
+        "lifetime": timedelta(seconds=evidence.expires - evidence.issued),
+        "uses": seen[0],
+        "sources": seen[1],
+    }
+    if evidence.issuer is not None:
+        credential["issuer"] = evidence.issuer
+    if evidence.id is not None:
+        credential["id"] = evidence.id
+    _complete(credential, task, now, standing_after, "/credential")
+    return credential
+
+
+def _proved_caller(table: Table, evidence: Evidence, asserted: Mapping[str, Any] | None) -> Record:
+    """The caller that evidence proves, and what the enforcement point says of it beside (LANGUAGE.md
+    section 3: what contradicts evidence is refused, never merged)."""
+    try:
+        caller = _caller(table, evidence.caller)
+    except RequestError:
+        # The issuer's mistake, and none of whoever asks.
+        raise EvidenceError(CLAIM_INVALID) from None
+    if asserted is None:
+        return caller
+    for name, value in _taken(table.caller, asserted, "/caller").items():
+        if name in evidence.caller or name in _PROVED:
+            if caller.get(name) != value:
+                raise EvidenceError(CONTRADICTION)
+        else:
+            caller[name] = value
+    return caller
 
 
 def stated(source: Schema | HasSchema, case: Case, *, standing_after: timedelta = STANDING_AFTER) -> Facts:
@@ -290,6 +363,8 @@ def _trust_domain(name: str) -> str:
 
 
 _NAMED = frozenset(("id", "issuer", "trust_domain", "groups", "on_behalf_of", "actors", "depth"))
+# What evidence says even by leaving it out: nobody may add an issuer or an actor to what was proved.
+_PROVED = _NAMED - {"groups"} | {"kind"}
 
 
 def known_task(values: Mapping[str, Any], converters: Mapping[str, Convert] = _TASK) -> Record:

@@ -9,9 +9,10 @@ and the peer they came from.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pdp.access.decision import Decision
 from pdp.access.facts import Facts
@@ -20,10 +21,17 @@ from pdp.access.values import Ip, parse_ip
 from pdp.answer import Answer, Encoder, identities
 from pdp.decide import decide
 from pdp.evidence import refusals
+from pdp.evidence.evidence import Evidence
 from pdp.evidence.refusals import EvidenceError
+from pdp.evidence.trust import Trust
+from pdp.evidence.verify import Presented, Verifier
 from pdp.gather import Table, gather, known_task, table_of
 from pdp.program.program import Program
 from pdp.settings import EnforcementPoint, Settings
+from pdp.state.memory import MemoryStore
+from pdp.state.replay import Replay, Use
+from pdp.state.sightings import Sightings
+from pdp.state.store import StoreError
 
 log = logging.getLogger("pdp.point")
 
@@ -34,6 +42,7 @@ OPERATOR = EnforcementPoint(name="operator", may_assert=("caller", "credential",
 """Whoever runs the process: may assert anything. For command lines and embedding, never for a network."""
 
 _REMEMBERED = 4_096
+_NOTHING: Mapping[str, Any] = {}
 _ZERO = timedelta(0)
 
 
@@ -49,7 +58,9 @@ class _Serving:
 class DecisionPoint:
     """Answers requests by one program. `program` is the one field that changes: `replace` swaps it whole.
 
-    `record` is called with every answer, before it leaves; it must be quick and keep its troubles to itself.
+    `verifier` says who is believed (left out: nobody), `replay` and `sightings` what was seen before (left
+    out: they begin empty). `record` is called with every answer, before it leaves; it must be quick and keep
+    its troubles to itself.
     """
 
     def __init__(
@@ -57,6 +68,9 @@ class DecisionPoint:
         program: Program,
         settings: Settings | None = None,
         *,
+        verifier: Verifier | None = None,
+        replay: Replay | None = None,
+        sightings: Sightings | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         record: Callable[[Answer], None] | None = None,
     ) -> None:
@@ -72,6 +86,9 @@ class DecisionPoint:
             for point in settings.enforcement_point
         )
         self._peers: dict[str, EnforcementPoint | None] = {}
+        self._verifier = verifier or Verifier(Trust())
+        self._replay = replay or Replay(MemoryStore())
+        self._sightings = sightings or Sightings()
         self._clock = clock
         self._record = record
         self._identity = identities()
@@ -120,15 +137,20 @@ class DecisionPoint:
             point = self._who(peer) if isinstance(peer, str) else peer
             name = point.name if point is not None else ""
             check_assertions(request, point)
-            # 2. Presented credentials are verified here; asserted ones are the enforcement point's word.
-            # 3. What the state knows: the task, when the request gives its id.
+            # 2. What was presented is verified; what was asserted is the enforcement point's word.
+            evidence, seen = None, (0, 1)
+            if request.credential is not None and "asserted" not in request.credential:
+                evidence, seen = self._verified(request, point, peer, now)
+            # 3. The facts: what the state knows of the task, and everything typed by the schema.
             if isinstance(request.task, str) and request.task not in self._tasks:
                 raise EvidenceError(refusals.TASK_UNKNOWN)
-            # 4. The facts, typed by the schema.
-            facts = gather(serving.table, request, now, self._standing_after, self._tasks)
+            facts = gather(serving.table, request, now, self._standing_after, self._tasks, evidence, seen)
             check_expiry(facts)
-            # 5. The rules.
+            # 4. The rules.
             decision = decide(serving.program, request, facts)
+            # 5. An allow uses up what may be used once; of several at the same moment one is the first.
+            if evidence is not None and evidence.once and decision.decision == "allow":
+                self._use(evidence, now)
         except EvidenceError as refused:
             decision = denial(refused.code, serving.program.digest)
         except RequestError:
@@ -141,6 +163,32 @@ class DecisionPoint:
         if self._record is not None:
             self._record(answer)
         return answer
+
+    def _verified(
+        self, request: Request, point: EnforcementPoint | None, peer: str | EnforcementPoint, now: datetime
+    ) -> tuple[Evidence, tuple[int, int]]:
+        """What a request's credential proves, and how often and from how many peers it was seen."""
+        presented = presented_by(request, point)
+        evidence = self._verifier.verify(presented, request.audience, now)
+        # Who presented it, as far as it can be known: an enforcement point stands before many.
+        source = (request.sent or _NOTHING).get("peer") if point is not None else None
+        if source is None:
+            source = peer if isinstance(peer, str) else peer.name
+        seen = self._sightings.saw(evidence.identity, source, evidence.expires, now.timestamp())
+        return evidence, seen
+
+    def _use(self, evidence: Evidence, now: datetime) -> None:
+        """Use up what may be used once; raises `EvidenceError` where it was, or where nobody can tell."""
+        uses = [Use(once.fields, once.expires, once.holder) for once in evidence.once]
+        try:
+            outcome = self._replay.use(uses, now.timestamp())
+        except StoreError:
+            log.exception("what was used cannot be remembered")
+            raise EvidenceError(refusals.STATE_UNAVAILABLE) from None
+        if outcome == "full":
+            raise EvidenceError(refusals.REPLAY_STORE_FULL)
+        if outcome != "first":
+            raise EvidenceError(evidence.once[-1].code)
 
     def _who(self, peer: str) -> EnforcementPoint | None:
         """The enforcement point that a peer is, the first configured one that fits, or None."""
@@ -157,18 +205,31 @@ class DecisionPoint:
 
 def check_assertions(request: Request, point: EnforcementPoint | None) -> None:
     """Refuses what this enforcement point may not say. A task's id is an assertion too: whose work it is."""
+    asserted = request.credential is not None and "asserted" in request.credential
     if point is None:
-        if request.caller is not None or request.credential is not None or request.task is not None:
+        if request.caller is not None or asserted or request.task is not None:
             raise EvidenceError(refusals.NOT_ENFORCEMENT_POINT)
         return
     if (
         (request.caller is not None and "caller" not in point.may_assert)
-        or (request.credential is not None and "credential" not in point.may_assert)
+        or (asserted and "credential" not in point.may_assert)
         or (request.task is not None and "task" not in point.may_assert)
     ):
         raise EvidenceError(refusals.ASSERTION_NOT_ALLOWED)
     if point.audiences is not None and request.audience not in point.audiences:
         raise EvidenceError(refusals.AUDIENCE_NOT_ALLOWED)
+
+
+def presented_by(request: Request, point: EnforcementPoint | None) -> Presented:
+    """What came with a request that asserts no credential but has one."""
+    credential = request.credential or _NOTHING
+    proofs = credential.get("proofs", _NOTHING)
+    sent = request.sent or _NOTHING
+    return Presented(
+        credential.get("token"), credential.get("scheme"), tuple(proofs.get("dpop", ())), proofs.get("wpt"),
+        credential.get("certificate"), credential.get("xfcc"), sent.get("method"), sent.get("uri"),
+        point is not None and point.xfcc,
+    )  # fmt: skip
 
 
 def check_expiry(facts: Facts) -> None:

@@ -16,15 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    field_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -36,9 +28,9 @@ from pydantic_settings import (
 )
 
 from pdp.access.values import parse_ip
-from pdp.answer import duration_text
-from pdp.conform import Unfit, duration
+from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.language.suggest import suggest
+from pdp.sections import Duration, Positive, Section, differ
 
 FILE = "pdp.toml"
 PREFIX = "PDP_"
@@ -68,30 +60,11 @@ class SettingsError(Exception):
         self.problems = tuple(problems)
 
 
-def _as_duration(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return duration(value)
-        except Unfit as unfit:
-            raise ValueError(unfit.detail) from None
-    if isinstance(value, timedelta):
-        return value
-    raise ValueError('must be a duration such as "15m"')
-
-
 def _as_code(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(duration_text)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Server(_Section):
+class Server(Section):
     """Where `pdp serve` listens. With `uds` it listens on that Unix socket instead of `host` and `port`."""
 
     host: str = "127.0.0.1"
@@ -103,18 +76,20 @@ class Server(_Section):
     docs: bool = True
 
 
-class Policies(_Section):
+class Policies(Section):
     """Which policies are served. `lower` changes the severity of a safety finding by its code."""
 
     path: Path = Path("policies")
     strict: bool = True
     max_rules: Positive = 100_000
     # The environment tells small letters from capital ones no more than people do.
-    lower: dict[Annotated[str, BeforeValidator(_as_code), Field(pattern=r"^PDP4\d\d$")], Level] = {}
+    lower: dict[Annotated[str, BeforeValidator(_as_code), Field(pattern=r"^PDP4\d\d$")], Level] = Field(
+        default_factory=dict
+    )
     reload: bool = True
 
 
-class Limits(_Section):
+class Limits(Section):
     """How large a request may be, in bytes, levels and members; `batch` counts requests in one body."""
 
     body: Positive = 64 * 1024
@@ -125,23 +100,25 @@ class Limits(_Section):
     batch_body: Positive = 8 * 1024 * 1024
 
 
-class Standing(_Section):
+class Standing(Section):
     """An unbound credential that lives longer than `after` is a standing one, whatever its task."""
 
     after: Duration = timedelta(minutes=15)
 
 
-class EnforcementPoint(_Section):
+class EnforcementPoint(Section):
     """Who may assert facts, and which. It is known by its address, or by coming over the Unix socket.
 
-    `audiences` are the services it may ask for; left out, it may ask for all.
+    `audiences` are the services it may ask for; left out, it may ask for all. With `xfcc` it may forward the
+    client's certificate in Envoy's header, which it must then write itself and take from nobody.
     """
 
     name: Annotated[str, Field(min_length=1)]
     addresses: tuple[str, ...] = ()
     unix: bool = False
-    may_assert: tuple[Assertion, ...]
+    may_assert: tuple[Assertion, ...] = ()
     audiences: tuple[str, ...] | None = None
+    xfcc: bool = False
 
     @field_validator("addresses")
     @classmethod
@@ -154,7 +131,7 @@ class EnforcementPoint(_Section):
         return addresses
 
 
-class Task(_Section):
+class Task(Section):
     """A task the operator vouches for: what a request means that gives its `id` alone."""
 
     id: Annotated[str, Field(min_length=1)]
@@ -173,7 +150,20 @@ class Task(_Section):
         return time and time.astimezone(UTC)
 
 
-class DecisionLog(_Section):
+class State(Section):
+    """What is remembered between requests: which proofs and single-use tokens were used.
+
+    In the file at `path` it is there after a restart, and shared by all workers; without one, workers share a
+    file that goes with them, and one worker alone keeps it in memory. `room` bounds what is held at once,
+    `quota` what one holder may add in a minute: when it is full, what is new is refused.
+    """
+
+    path: Path | None = None
+    room: Positive = 600_000
+    quota: Positive = 6_000
+
+
+class DecisionLog(Section):
     """Where decisions are written, one JSON line each: a file, `stdout`, or nowhere (the empty text).
 
     `queue` bounds the lines that wait to be written; what does not fit is counted as lost.
@@ -195,19 +185,37 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     standing: Standing = Standing()
     enforcement_point: tuple[EnforcementPoint, ...] = ()
+    issuer: tuple[IssuerTable, ...] = ()
+    trust_domain: tuple[TrustDomainTable, ...] = ()
+    proofs: ProofsTable = ProofsTable()
     task: tuple[Task, ...] = ()
+    state: State = State()
     decision_log: DecisionLog = DecisionLog()
 
     @field_validator("enforcement_point")
     @classmethod
     def _point_names_differ(cls, points: tuple[EnforcementPoint, ...]) -> tuple[EnforcementPoint, ...]:
-        _differ([point.name for point in points])
+        differ([point.name for point in points])
         return points
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer_ids_differ(cls, issuers: tuple[IssuerTable, ...]) -> tuple[IssuerTable, ...]:
+        differ([issuer.id for issuer in issuers])
+        return issuers
+
+    @field_validator("trust_domain")
+    @classmethod
+    def _trust_domain_names_differ(
+        cls, domains: tuple[TrustDomainTable, ...]
+    ) -> tuple[TrustDomainTable, ...]:
+        differ([domain.name for domain in domains])
+        return domains
 
     @field_validator("task")
     @classmethod
     def _task_ids_differ(cls, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
-        _differ([task.id for task in tasks])
+        differ([task.id for task in tasks])
         return tasks
 
     @classmethod
@@ -260,7 +268,15 @@ def read(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     return settings
 
 
-_PATHS = (("policies", "path"), ("server", "uds"), ("decision_log", "to"))
+# Where a path may stand, key by key; a list is gone through.
+_PATHS = (
+    ("policies", "path"),
+    ("server", "uds"),
+    ("decision_log", "to"),
+    ("state", "path"),
+    ("issuer", "keys", "file"),
+    ("trust_domain", "bundle", "file"),
+)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -272,11 +288,22 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingsError(path, [Problem(str(path), "is not UTF-8")]) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(path, [Problem(str(path), f"is not TOML: {error}")]) from None
-    for section, key in _PATHS:
-        table = values.get(section)
-        if isinstance(table, dict) and isinstance(table.get(key), str) and table[key] not in ("", "stdout"):
-            table[key] = str(path.parent / table[key])
+    for keys in _PATHS:
+        _from(path.parent, values, keys)
     return values
+
+
+def _from(folder: Path, table: object, keys: tuple[str, ...]) -> None:
+    """Has the path at `keys` begin in `folder`, if there is one; what else is there is told later."""
+    if isinstance(table, list):
+        for entry in table:
+            _from(folder, entry, keys)
+    elif isinstance(table, dict):
+        key, *inner = keys
+        if inner:
+            _from(folder, table.get(key), tuple(inner))
+        elif isinstance(table.get(key), str) and table[key] not in ("", "stdout"):
+            table[key] = str(folder / table[key])
 
 
 def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
@@ -343,12 +370,12 @@ _TABLES: dict[str, type[BaseModel]] = {
     "limits": Limits,
     "standing": Standing,
     "enforcement_point": EnforcementPoint,
+    "issuer": IssuerTable,
+    "keys": KeysFrom,
+    "trust_domain": TrustDomainTable,
+    "bundle": BundleFrom,
+    "proofs": ProofsTable,
     "task": Task,
+    "state": State,
     "decision_log": DecisionLog,
 }
-
-
-def _differ(names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"`{twice[0]}` is there twice")

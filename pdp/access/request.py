@@ -15,12 +15,20 @@ import msgspec
 
 from pdp.access.document import RequestError, check, decode, escape, plain, read
 
-__all__ = ["ASSERTED", "LIMITS", "TASK", "Limits", "Request", "RequestError", "decode", "escape", "shape"]
+__all__ = [
+    "ASSERTED", "LIMITS", "PRESENTED", "TASK",
+    "Limits", "Request", "RequestError", "decode", "escape", "shape",
+]  # fmt: skip
 
 ASSERTED = frozenset({"binding", "issuer", "id", "audiences", "scopes", "age", "lifetime"})
+PRESENTED = frozenset({"token", "scheme", "proofs", "certificate", "xfcc"})
+SCHEMES = ("Bearer", "DPoP")
 TASK = frozenset({"id", "owner", "purpose", "actions", "audiences", "started", "expires", "uses_left"})
 
-_REQUEST = frozenset({"caller", "credential", "audience", "action", "resource", "task", "context"})
+_REQUEST = frozenset({"caller", "credential", "audience", "action", "resource", "task", "context", "request"})
+_SENT = frozenset({"method", "uri", "peer"})
+# RFC 9449 section 4.3 has one proof only; that there are more is told as what it is, up to here.
+_PROOFS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +48,10 @@ LIMITS = Limits()
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One question. Attribute records hold JSON values and none of the built-in members beside them.
 
-    `caller` and `credential` are None where the request has none; `credential` has the one member `asserted`;
-    `task` is an id, or a record asserted by the enforcement point. A request without a resource has the type
-    and id `""`.
+    `caller` and `credential` are None where the request has none; `credential` has the one member `asserted`,
+    or what was presented (`PRESENTED`); `task` is an id, or a record asserted by the enforcement point;
+    `sent` is the request that the enforcement point received: its `method` and `uri`, which proofs are made
+    for, and the `peer` that sent it. A request without a resource has the type and id `""`.
     """
 
     audience: str
@@ -55,6 +64,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     credential: dict[str, Any] | None
     task: str | dict[str, Any] | None
     context: dict[str, Any]
+    sent: dict[str, str] | None = None
 
     @staticmethod
     def parse(data: bytes | str | Mapping[str, Any], limits: Limits = LIMITS) -> Request:
@@ -127,27 +137,67 @@ def shape(document: Any, limits: Limits = LIMITS) -> Request:
     if context is not None and type(context) is not dict:
         raise RequestError("/context", "must be an object")
 
+    sent = member("request")
+    if sent is not None:
+        _check_sent(sent)
+
     return Request(
         audience, action, attributes, resource_type, resource_id, resource,
-        caller, credential, task, context or {},
+        caller, credential, task, context or {}, sent,
     )  # fmt: skip
 
 
 def _check_credential(credential: Any) -> None:
     if type(credential) is not dict:
         raise RequestError("/credential", "must be an object")
-    if not credential.keys() <= {"asserted"}:
-        raise _unknown("/credential", credential.keys() - {"asserted"}, "a credential has no such member")
-    asserted = credential.get("asserted")
+    if "asserted" not in credential:
+        _check_presented(credential)
+        return
+    if len(credential) > 1:
+        raise _unknown("/credential", credential.keys() - {"asserted"}, "cannot stand beside `asserted`")
+    asserted = credential["asserted"]
     if type(asserted) is not dict:
-        what = "must be an object" if "asserted" in credential else "is missing"
-        raise RequestError("/credential/asserted", what)
+        raise RequestError("/credential/asserted", "must be an object")
     if not asserted.keys() <= ASSERTED:
         unknown = asserted.keys() - ASSERTED
         raise _unknown("/credential/asserted", unknown, "cannot be asserted of a credential")
     for name in ("age", "lifetime"):
         if name not in asserted:
             raise RequestError(f"/credential/asserted/{name}", "is missing")
+
+
+def _check_presented(credential: dict[str, Any]) -> None:
+    if not credential.keys() <= PRESENTED:
+        raise _unknown("/credential", credential.keys() - PRESENTED, "a credential has no such member")
+    for name in ("token", "scheme", "certificate", "xfcc"):
+        if name in credential and type(credential[name]) is not str:
+            raise RequestError(f"/credential/{name}", "must be a string")
+    if credential.keys().isdisjoint(("token", "certificate", "xfcc")):
+        raise RequestError("/credential", "presents nothing: a token, a certificate, or `asserted`")
+    if "certificate" in credential and "xfcc" in credential:
+        raise RequestError("/credential/xfcc", "stands beside `certificate`: one of the two is enough")
+    if credential.get("scheme", "Bearer") not in SCHEMES:
+        raise RequestError("/credential/scheme", "must be `Bearer` or `DPoP`")
+    proofs = credential.get("proofs", {})
+    if type(proofs) is not dict:
+        raise RequestError("/credential/proofs", "must be an object")
+    if not proofs.keys() <= {"dpop", "wpt"}:
+        raise _unknown("/credential/proofs", proofs.keys() - {"dpop", "wpt"}, "is no kind of proof")
+    dpop = proofs.get("dpop", [])
+    if type(dpop) is not list or len(dpop) > _PROOFS or any(type(proof) is not str for proof in dpop):
+        raise RequestError("/credential/proofs/dpop", f"must be an array of at most {_PROOFS} strings")
+    if type(proofs.get("wpt", "")) is not str:
+        raise RequestError("/credential/proofs/wpt", "must be a string")
+
+
+def _check_sent(sent: Any) -> None:
+    if type(sent) is not dict:
+        raise RequestError("/request", "must be an object")
+    if not sent.keys() <= _SENT:
+        raise _unknown("/request", sent.keys() - _SENT, "a request has no such member")
+    for name, value in sent.items():
+        if type(value) is not str or not value:
+            raise RequestError(f"/request/{name}", "must be a string, and not empty")
 
 
 def _unknown(at: str, names: set[str], detail: str) -> RequestError:

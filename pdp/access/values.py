@@ -17,18 +17,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from math import isfinite
+from math import isfinite, prod
 from operator import ge, gt, le, lt
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 INT_MIN = -(2**63)
 INT_MAX = 2**63 - 1
-# `any` and `all` visit at most this many members: an evaluation ends, and soon.
-VISIT_LIMIT = 1000
+# `any` and `all` within one another visit at most this many members in all: an evaluation ends, and soon. Two
+# sets as large as a request may bring them, unless it is set to bring more, can be held against each other.
+VISIT_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +185,26 @@ def set_of(members: Iterable[Any]) -> frozenset[Any]:
     return frozenset(made)
 
 
-def visited(values: Any, kind: Literal["any", "all"]) -> list[Any]:
-    """What `any` or `all` visits: members of a set or keys of a map, in order; too many fail `limit`."""
+_Members = TypeVar("_Members", bound=Sized)
+
+
+def bounded(members: _Members, kind: Literal["any", "all"], *around: Sized) -> _Members:
+    """`members`, unless visiting them for each of those `around` is too much: that fails `limit`.
+
+    `around` is what the `any` and `all` around this one run over. Their sizes tell, and not how far they get
+    before they are settled: whether a request is too large does not depend on what is in it.
+    """
+    if prod(map(len, around), start=len(members)) > VISIT_LIMIT:
+        raise Failed("limit", kind)
+    return members
+
+
+def visited(values: Any, kind: Literal["any", "all"], *around: Sized) -> list[Any]:
+    """What `any` or `all` visits: members of a set or keys of a map, in order; fails as `bounded` does."""
     if not isinstance(values, (frozenset, dict)):
         raise Failed("type", kind)
-    if len(values) > VISIT_LIMIT:
-        raise Failed("limit", kind)
     try:
-        return in_order(values)
+        return in_order(bounded(values, kind, *around))
     except TypeError:  # members of several types, or of one without order
         raise Failed("type", kind) from None
 
@@ -248,6 +261,6 @@ def negate(operand: Any) -> Any:
 
 __all__ = [
     "INT_MAX", "INT_MIN", "UTC", "VISIT_LIMIT", "Failed", "Ip", "Record", "Scalar", "Value",
-    "add", "compare", "contains", "in_order", "in_range", "item", "member", "multiply", "negate",
+    "add", "bounded", "compare", "contains", "in_order", "in_range", "item", "member", "multiply", "negate",
     "parse_ip", "set_of", "sort_key", "subtract", "truth", "visited",
 ]  # fmt: skip

@@ -34,12 +34,13 @@ def chain(claims: Mapping[str, Any], subject: str) -> Chain | None:
         _check_may_act(claims)
         return None
     actors: list[str] = []
-    inner: Any = claims["act"]
-    while inner is not None:
+    outer = claims
+    while "act" in outer:
+        inner = outer["act"]
         if type(inner) is not dict or len(actors) == CHAIN_LIMIT:
             raise EvidenceError(DELEGATION_INVALID)
         actors.append(_name(inner.get("sub")))
-        inner = inner.get("act")
+        outer = inner
     if len({subject, *actors}) != len(actors) + 1:
         raise EvidenceError(DELEGATION_INVALID)
     allowed = _check_may_act(claims)
@@ -59,6 +60,6 @@ def _check_may_act(claims: Mapping[str, Any]) -> str | None:
 
 
 def _name(text: Any) -> str:
-    if type(text) is not str or not 0 < len(text) <= _NAME_LIMIT:
+    if type(text) is not str or not 0 < len(text) <= _NAME_LIMIT or not text.isprintable():
         raise EvidenceError(DELEGATION_INVALID)
     return text

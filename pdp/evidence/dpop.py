@@ -118,7 +118,7 @@ def verify_proof(
     jws = _loaded(proofs[0])
     claims = jws.claims
     # 3.
-    jti, htm, htu, issued = (claims.get(name) for name in ("jti", "htm", "htu", "iat"))
+    jti, htm, htu, issued = claims.get("jti"), claims.get("htm"), claims.get("htu"), claims.get("iat")
     if type(jti) is not str or type(htm) is not str or type(htu) is not str or type(issued) is not int:
         raise EvidenceError(PROOF_MALFORMED)
     if not 0 < len(jti) <= JTI_LIMIT:
@@ -132,7 +132,8 @@ def verify_proof(
     if htm != method:
         raise EvidenceError(PROOF_MISMATCH)
     # 9.
-    if normalised(htu) != normalised(uri):
+    wanted = normalised(uri)
+    if htu != uri and normalised(htu) != wanted:
         raise EvidenceError(PROOF_MISMATCH)
     # 10.
     if policy.nonces is not None:

@@ -125,7 +125,7 @@ def access_token(jws: Jws, issuer: Issuer, keys: KeySet, audience: str, seconds:
         jti,
         times,
         confirmation(claims),
-        name(claims, "task") if "task" in claims else None,
+        name(claims, issuer.task) if issuer.task is not None and issuer.task in claims else None,
         claims,
     )
 

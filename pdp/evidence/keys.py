@@ -7,13 +7,16 @@ fetches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 import jiter
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
     SECP256R1,
     SECP384R1,
     SECP521R1,
@@ -23,31 +26,74 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from jwt.algorithms import get_default_algorithms
 
 from pdp.evidence.jws import check_json, decode, encode
 from pdp.evidence.refusals import EvidenceError
 
 PublicKey: TypeAlias = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
+Check: TypeAlias = Callable[[bytes, Any, bytes], bool]
+"""Whether of a signing input and a public key, which is of the check's own kind, comes a signature."""
 
 SET_LIMIT: Final = 256 * 1024
 """How many bytes of a key set are read."""
 KEYS_LIMIT: Final = 64
 _DEPTH_LIMIT: Final = 8
-# NIST SP 800-131A allows no shorter RSA keys; longer ones than this only cost time.
+# How many keys that were read are remembered; one that is forgotten is read again.
+_REMEMBERED: Final = 4_096
+# NIST SP 800-131A allows no shorter RSA keys; longer ones than this only cost time, and so do exponents that
+# no software makes: with one as long as the modulus a check takes a hundred times as long.
 _RSA_BITS: Final = range(2_048, 8_193)
+_RSA_EXPONENTS: Final = range(3, 2**32)
 
-_CURVES: Final[dict[str, tuple[EllipticCurve, int, str]]] = {
-    "P-256": (SECP256R1(), 32, "ES256"),
-    "P-384": (SECP384R1(), 48, "ES384"),
-    "P-521": (SECP521R1(), 66, "ES512"),
+# Curve, prime of its field, bytes of a coordinate, algorithm (SP 800-186 section 3.2.1).
+_CURVES: Final[dict[str, tuple[EllipticCurve, int, int, str]]] = {
+    "P-256": (SECP256R1(), 2**256 - 2**224 + 2**192 + 2**96 - 1, 32, "ES256"),
+    "P-384": (SECP384R1(), 2**384 - 2**128 - 2**96 + 2**32 - 1, 48, "ES384"),
+    "P-521": (SECP521R1(), 2**521 - 1, 66, "ES512"),
 }
+# Ed25519: the prime of its field, and the `y` of the points whose order divides eight (RFC 7748 section 6.1).
+# A key of those has signatures that hold for messages which nobody signed.
+_ED25519_PRIME: Final = 2**255 - 19
+_EIGHTH: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER: Final = frozenset({0, 1, _EIGHTH, _ED25519_PRIME - _EIGHTH, _ED25519_PRIME - 1})
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 ALGORITHMS: Final = frozenset((*_RSA, "ES256", "ES384", "ES512", "EdDSA"))
 """What tokens and proofs may be signed with: nothing symmetric, nothing unsigned (RFC 8725 section 3.1)."""
 
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-_ALGORITHMS: Final = {name: get_default_algorithms()[name] for name in ALGORITHMS}
+# What a key is, and all it is (RFC 7638 section 3.2, RFC 8037 section 2), in the order of a thumbprint.
+_MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
+
+
+def _ecdsa(size: int, algorithm: HashAlgorithm) -> Check:
+    """ECDSA as tokens have it (RFC 7518 section 3.4): two numbers of `size` bytes each, and not DER.
+
+    PyJWT makes all it needs for it anew each time, for a sixth of what the check itself takes.
+    """
+    scheme = ECDSA(algorithm)
+
+    def check(signing_input: bytes, public: EllipticCurvePublicKey, signature: bytes) -> bool:
+        if len(signature) != 2 * size:
+            return False
+        r, s = int.from_bytes(signature[:size]), int.from_bytes(signature[size:])
+        try:
+            public.verify(encode_dss_signature(r, s), signing_input, scheme)
+        except InvalidSignature:
+            return False
+        return True
+
+    return check
+
+
+_CHECKS: Final[dict[str, Check]] = {
+    **{name: get_default_algorithms()[name].verify for name in (*_RSA, "EdDSA")},
+    "ES256": _ecdsa(32, SHA256()),
+    "ES384": _ecdsa(48, SHA384()),
+    "ES512": _ecdsa(66, SHA512()),
+}
 
 
 class KeysError(Exception):
@@ -65,7 +111,7 @@ class Key:
 
     def holds(self, signing_input: bytes, signature: bytes) -> bool:
         """Whether the key's holder signed `signing_input`."""
-        return _ALGORITHMS[self.algorithm].verify(signing_input, self.public, signature)
+        return _CHECKS[self.algorithm](signing_input, self.public, signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +184,10 @@ def parse_jwk(jwk: Mapping[str, Any], *, kid: str = "", algorithms: Collection[s
         raise KeysError("it is not a public key alone")
     match jwk.get("kty"):
         case "EC":
-            curve = _CURVES.get(jwk.get("crv", ""))
-            if curve is None:
+            crv = jwk.get("crv")
+            if type(crv) is not str or crv not in _CURVES:
                 return None
-            fits = [curve[2]]
+            fits = [_CURVES[crv][3]]
         case "OKP":
             if jwk.get("crv") != "Ed25519":
                 return None
@@ -158,15 +204,29 @@ def parse_jwk(jwk: Mapping[str, Any], *, kid: str = "", algorithms: Collection[s
         return None
     if len(fits) > 1:
         raise KeysError("an RSA key must name its `alg` where several are allowed")
-    return Key(kid, fits[0], _public(jwk), thumbprint(jwk))
+    members = tuple((name, jwk.get(name)) for name in _MEMBERS[jwk["kty"]])
+    if any(type(text) is not str for _, text in members):
+        raise KeysError("its numbers are not written as text")
+    return _key(kid, fits[0], members)
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
     """The SHA-256 thumbprint of a public JWK (RFC 7638 section 3, RFC 8037 section 2), base64url."""
-    names = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}[jwk["kty"]]
     # The members are plain base64url and names: nothing in them needs an escape.
-    canonical = ",".join(f'"{name}":"{jwk[name]}"' for name in names)
+    canonical = ",".join(f'"{name}":"{jwk[name]}"' for name in _MEMBERS[jwk["kty"]])
     return encode(sha256(f"{{{canonical}}}".encode()).digest())
+
+
+@lru_cache(_REMEMBERED)
+def _key(kid: str, algorithm: str, members: tuple[tuple[str, str], ...]) -> Key:
+    """The key that a JWK's own members make, once.
+
+    A client proves itself with one key again and again, and to read a key costs as much as to check a
+    signature with it. To remember it is sound: a key is public and proves nothing; who holds it is asked of
+    each signature. What is no key is not remembered: whoever sends such pushes nobody else's out.
+    """
+    jwk = dict(members)
+    return Key(kid, algorithm, _public(jwk), thumbprint(jwk))
 
 
 def _is_for(member: Mapping[str, Any], use: str) -> bool:
@@ -181,16 +241,25 @@ def _public(jwk: Mapping[str, Any]) -> PublicKey:
     try:
         match jwk["kty"]:
             case "EC":
-                curve, size, _ = _CURVES[jwk["crv"]]
+                curve, prime, size, _ = _CURVES[jwk["crv"]]
                 x, y = (int.from_bytes(_bytes(jwk, name, size)) for name in ("x", "y"))
+                # The library takes coordinates modulo the prime: one key would have two thumbprints.
+                if x >= prime or y >= prime:
+                    raise KeysError("its coordinates are not the one spelling of a point")
                 # Fails for a point that is not on the curve.
                 return EllipticCurvePublicNumbers(x, y, curve).public_key()
             case "OKP":
-                return Ed25519PublicKey.from_public_bytes(_bytes(jwk, "x", 32))
+                data = _bytes(jwk, "x", 32)
+                y = int.from_bytes(data, "little") % 2**255  # the last bit tells which of two points
+                if y >= _ED25519_PRIME or y in _SMALL_ORDER:
+                    raise KeysError("its point is weak, or not in its one spelling")
+                return Ed25519PublicKey.from_public_bytes(data)
             case _:
                 exponent, modulus = (int.from_bytes(_bytes(jwk, name)) for name in ("e", "n"))
-                if modulus.bit_length() not in _RSA_BITS or exponent < 3:
-                    raise KeysError("its RSA key is too short, too long, or has no exponent to speak of")
+                if modulus.bit_length() not in _RSA_BITS or modulus % 2 == 0:
+                    raise KeysError("its RSA key is too short or too long, or its modulus is even")
+                if exponent not in _RSA_EXPONENTS:
+                    raise KeysError("its RSA key has an exponent that none should have")
                 return RSAPublicNumbers(exponent, modulus).public_key()
     except ValueError:
         raise KeysError("its numbers are those of no key") from None

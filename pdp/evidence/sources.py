@@ -9,23 +9,49 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import random
+import stat
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import jiter
 
-from pdp.evidence.fetch import FetchError, fetch
+from pdp.evidence.fetch import Fetched, FetchError, check_url, fetch, is_here, shown
 from pdp.evidence.keys import SET_LIMIT, KeysError
 
 log = logging.getLogger("pdp.keys")
 
+Publish: TypeAlias = Callable[[bytes, float], None]
+"""Takes what was read, and until when (epoch seconds) it is believed; raises `KeysError` for what cannot be
+used."""
+
 # A token that names an unknown key may be the first of a new one; and may be a flood. One look in this time.
 COOLDOWN: Final = 10.0
-_FIRST_RETRY: Final = 1.0
+# Servers say for how long their keys are fresh. Who says less than this is asked more often than helps.
+FLOOR: Final = 30.0
+# A source that fails is tried again after the first, then twice as long each time, up to the second.
+_RETRIES: Final = (1.0, 60.0)
+# How often to look whether a file has changed.
+_LOOK: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a source is doing. `place` holds nothing secret. Times are epoch seconds: when it was last read
+    with success, when it will be read next if nothing happens before, and until when that is believed."""
+
+    name: str
+    place: str
+    read: float | None
+    next: float | None
+    until: float | None
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +59,8 @@ class Place:
     """Where one document is: in a `file`, at a `url`, or at the URL that the issuer's metadata names.
 
     `refresh` and `stale` are seconds: how often it is fetched, and how long it is believed without that.
+    `private` allows addresses that are not public; `ca` is a PEM file of the authorities that the server's
+    certificate may come from, instead of the public ones.
     """
 
     file: Path | None = None
@@ -41,47 +69,46 @@ class Place:
     refresh: float = 300.0
     stale: float = 3_600.0
     private: bool = False
+    ca: Path | None = None
 
-    async def read(self) -> bytes:
+    def __str__(self) -> str:
+        if self.file is not None:
+            return str(self.file)
+        return shown(self.url) if self.url is not None else f"the metadata of {shown(self.issuer or '')}"
+
+    async def read(self) -> Fetched:
         """The document; raises `FetchError`."""
         if self.file is not None:
-            try:
-                data = await asyncio.to_thread(self.file.read_bytes)
-            except OSError as error:
-                raise FetchError(f"`{self.file}` cannot be read: {error.strerror}") from None
-            return data
+            return Fetched(await asyncio.to_thread(_contents, self.file))
         url = self.url
         if url is None:
             url = await self._discovered(self.issuer or "")
-        return await fetch(url, limit=SET_LIMIT, private=self.private)
+        return await self._fetch(url)
+
+    async def marks(self) -> tuple[int, ...]:
+        """What tells a file from what it was before; nothing for other places."""
+        return () if self.file is None else await asyncio.to_thread(_marks, self.file)
+
+    async def _fetch(self, url: str) -> Fetched:
+        return await fetch(url, limit=SET_LIMIT, private=self.private, ca=self.ca)
 
     async def _discovered(self, issuer: str) -> str:
-        """The `jwks_uri` of an issuer's metadata (RFC 8414 section 3, else OpenID Connect Discovery 1.0).
-
-        The metadata must be of exactly this issuer (RFC 8414 section 3.3).
-        """
-        problem = FetchError(f"`{issuer}` has no metadata")
+        """The `jwks_uri` of an issuer's metadata (RFC 8414 section 3, else OpenID Connect Discovery 1.0)."""
+        problems = []
         for url in metadata_urls(issuer):
             try:
-                data = await fetch(url, limit=SET_LIMIT, private=self.private)
-                document = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
+                return _jwks_uri(url, (await self._fetch(url)).data, issuer)
             except FetchError as error:
-                problem = error
-                continue
-            except ValueError:
-                raise FetchError(f"`{url}` is not JSON") from None
-            if type(document) is not dict or document.get("issuer") != issuer:
-                raise FetchError(f"`{url}` is not the metadata of `{issuer}`")
-            place = document.get("jwks_uri")
-            if type(place) is not str:
-                raise FetchError(f"`{url}` names no `jwks_uri`")
-            return place
-        raise problem
+                problems.append(str(error))
+        raise FetchError("; ".join(problems))
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
     """Where an issuer's metadata may be: its path comes after the well-known one (RFC 8414 section 3.1), or
-    before it (OpenID Connect Discovery 1.0 section 4)."""
+    before it (OpenID Connect Discovery 1.0 section 4). Raises `FetchError` for what is no issuer's URL."""
+    check_url(issuer)
+    if "?" in issuer:
+        raise FetchError(f"`{shown(issuer)}` is no issuer: it has a query")
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     return (
@@ -90,61 +117,167 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
     )
 
 
-@dataclass(slots=True)
-class Source:
-    """One place and what is done with what is there. `publish(data, until)` raises `KeysError` for what
-    cannot be used. What changes is when it was last read, and what was wrong then."""
+def _jwks_uri(url: str, metadata: bytes, issuer: str) -> str:
+    """Where an issuer's keys are, by its metadata, which must be of exactly this issuer (RFC 8414 section 3.3)."""
+    try:
+        document = jiter.from_json(metadata, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError:
+        raise FetchError(f"`{shown(url)}` is not JSON") from None
+    if type(document) is not dict or document.get("issuer") != issuer:
+        raise FetchError(f"`{shown(url)}` is not the metadata of `{issuer}`")
+    place = document.get("jwks_uri")
+    if type(place) is not str:
+        raise FetchError(f"`{shown(url)}` names no `jwks_uri`")
+    check_url(place)
+    # Who may have us ask on this machine is who configures it, and nobody elsewhere.
+    if is_here(place) and not is_here(issuer):
+        raise FetchError(f"`{shown(url)}` names a `jwks_uri` on this machine, `{shown(place)}`")
+    return place
 
-    name: str
-    place: Place
-    publish: Callable[[bytes, float], None]
-    read: float | None = None
-    problem: str | None = None
-    _asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+class Kept(ABC):
+    """A set of keys that is kept fresh, wherever it comes from. What changes is how it is doing."""
+
+    def __init__(self, name: str, publish: Publish, refresh: float, stale: float) -> None:
+        self.name = name
+        self.publish = publish
+        self.every, self.stale = refresh, stale
+        self.read: float | None = None
+        self.next: float | None = None
+        self.until: float | None = None
+        self.problem: str | None = None
+        self._failures = 0
+
+    @abstractmethod
+    def where(self) -> str:
+        """Where it comes from, to be told."""
+
+    @abstractmethod
+    async def refresh(self) -> bool:
+        """Read it once; whether that could be used."""
+
+    @abstractmethod
+    async def keep(self) -> None:
+        """Keep it fresh until cancelled."""
+
+    @abstractmethod
+    def ask(self) -> None:
+        """Have it read again before its time, soon. From the event loop only."""
+
+    @property
+    def status(self) -> Status:
+        """How it is doing."""
+        return Status(self.name, self.where(), self.read, self.next, self.until, self.problem)
+
+    def took(self, data: bytes, began: float) -> bool:
+        """Publish what was asked for at `began`; whether that could be used. What could not changes nothing."""
+        until = began + self.every + self.stale
+        try:
+            self.publish(data, until)
+        except KeysError as error:
+            return self.failed(str(error))
+        if self.problem is not None:
+            log.info("the keys of %s are fresh again", self.name)
+        self.read, self.until, self.problem, self._failures = began, until, None, 0
+        return True
+
+    def failed(self, problem: str) -> bool:
+        """Tell why it cannot be refreshed, once; not in use, and so False."""
+        if self.problem != problem:
+            log.error("the keys of %s cannot be refreshed: %s", self.name, problem)
+        self.problem = problem
+        self._failures += 1
+        return False
+
+    def patience(self) -> float:
+        """How many seconds after a failure to try again: all who failed at once should not come back at once."""
+        first, longest = _RETRIES
+        return min(self.every, longest, first * 2 ** min(self._failures - 1, 16)) * random.uniform(0.5, 1.0)
+
+
+class Source(Kept):
+    """One place and what is done with what is there. `cooldown`: seconds between two looks for who asks."""
+
+    def __init__(self, name: str, place: Place, publish: Publish, *, cooldown: float = COOLDOWN) -> None:
+        super().__init__(name, publish, place.refresh, place.stale)
+        self.place, self.cooldown = place, cooldown
+        self._asked = asyncio.Event()
+        self._turn, self._one = 0, asyncio.Lock()
+        self._wait = 0.0
+        self._marks: tuple[int, ...] = ()
+
+    def where(self) -> str:
+        """The place."""
+        return str(self.place)
 
     def ask(self) -> None:
         """Have it read again before its time, soon. From the event loop only."""
         self._asked.set()
 
     async def refresh(self) -> bool:
-        """Read it once; whether that could be used."""
-        try:
-            data = await self.place.read()
-            now = time.time()
-            self.publish(data, now + self.place.refresh + self.place.stale)
-        except (FetchError, KeysError) as error:
-            if self.problem != str(error):
-                log.error("the keys of %s cannot be refreshed: %s", self.name, error)
-            self.problem = str(error)
-            return False
-        if self.problem is not None:
-            log.info("the keys of %s are fresh again", self.name)
-        self.read, self.problem = now, None
-        return True
+        """Read it once; whether that could be used. Who comes while it is being read shares in that."""
+        turn = self._turn
+        async with self._one:
+            if turn == self._turn:
+                await self._read()
+                self._turn += 1
+        return self.problem is None
 
     async def keep(self) -> None:
-        """Until cancelled: read it on schedule, and when asked."""
-        wait = self.place.refresh if self.problem is None else _FIRST_RETRY
+        """Until cancelled: read it on schedule, when asked, and when its file changes."""
         while True:
-            began = time.monotonic()
-            try:
-                async with asyncio.timeout(wait):
-                    await self._asked.wait()
-                # Asked, and so earlier than planned; but not more often than this.
-                await asyncio.sleep(max(0.0, COOLDOWN - (time.monotonic() - began)))
-            except TimeoutError:
-                pass
+            await self._due()
             self._asked.clear()
-            good = await self.refresh()
-            wait = self.place.refresh if good else min(self.place.refresh, max(_FIRST_RETRY, wait * 2))
+            await self.refresh()
+
+    async def _read(self) -> None:
+        self._marks = await self.place.marks()
+        began = time.time()
+        try:
+            fetched = await self.place.read()
+            good = self.took(fetched.data, began)
+        except FetchError as error:
+            good = self.failed(str(error))
+        except Exception:
+            # A defect that one set brings to light must not end the refreshing of all others.
+            log.exception("the keys of %s cannot be refreshed", self.name)
+            good = self.failed("they cannot be read, as the log tells")
+        if good:
+            fresh = self.every if fetched.max_age is None else max(FLOOR, fetched.max_age)
+            self._wait = min(self.every, fresh) * random.uniform(0.9, 1.0)
+        else:
+            self._wait = self.patience()
+        self.next = time.time() + self._wait
+
+    async def _due(self) -> None:
+        """Wait until it is time to read."""
+        began = time.monotonic()
+        while (left := began + self._wait - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left if self.place.file is None else min(left, _LOOK)):
+                    await self._asked.wait()
+            except TimeoutError:
+                if self._marks != await self.place.marks():
+                    return
+                continue
+            # Asked, and so earlier than planned; but not more often than this.
+            await asyncio.sleep(began + min(self.cooldown, self._wait) - time.monotonic())
+            return
 
 
 class Sources:
     """All sources. `first` reads each once, `run` keeps them fresh until cancelled."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Kept]) -> None:
         self.all = tuple(sources)
-        self._by_name = {source.name: source for source in sources}
+        self._by_name: dict[str, list[Kept]] = {}
+        for source in sources:
+            self._by_name.setdefault(source.name, []).append(source)
+
+    @property
+    def status(self) -> tuple[Status, ...]:
+        """How each source is doing."""
+        return tuple(source.status for source in self.all)
 
     async def first(self) -> None:
         """Read every source once, all at a time. One that fails is told, and tried again by `run`."""
@@ -156,6 +289,27 @@ class Sources:
 
     def ask(self, name: str) -> None:
         """A key of `name` was asked for that is not there: perhaps it is new. From the event loop only."""
-        source = self._by_name.get(name)
-        if source is not None:
+        for source in self._by_name.get(name, ()):
             source.ask()
+
+
+def _contents(file: Path) -> bytes:
+    try:
+        # A pipe would never end, and a device may have no end.
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise FetchError(f"`{file}` is no file")
+        with file.open("rb") as opened:
+            data = opened.read(SET_LIMIT + 1)
+    except OSError as error:
+        raise FetchError(f"`{file}` cannot be read: {error.strerror}") from None
+    if len(data) > SET_LIMIT:
+        raise FetchError(f"`{file}` has more than {SET_LIMIT} bytes")
+    return data
+
+
+def _marks(file: Path) -> tuple[int, ...]:
+    try:
+        there = os.stat(file)
+    except OSError:
+        return ()
+    return (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns)

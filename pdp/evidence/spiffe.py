@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cryptography.x509 import Certificate, load_der_x509_certificate
+from cryptography.x509 import Certificate, InvalidVersion, load_der_x509_certificate
 
 from pdp.access.patterns import SPIFFE, check_spiffe_id
 from pdp.evidence.jws import Jws
@@ -53,7 +53,7 @@ def _authority(member: Mapping[str, Any]) -> Certificate:
         raise KeysError("it holds an X.509 authority without its certificate")
     try:
         return load_der_x509_certificate(b64decode(found[0], validate=True))
-    except ValueError:
+    except (ValueError, InvalidVersion):
         raise KeysError("it holds an X.509 authority that is no certificate") from None
 
 

@@ -42,7 +42,7 @@ class Issuer:
     """One issuer of tokens. Times are seconds; `types` media types in lower case, without `application/`.
 
     `claims` are pairs of an attribute of the caller and the claim that holds it. `caller` names the claim
-    that holds the caller's id. `actor` is the kind of a caller that acts for the token's subject. Callers
+    that holds the caller's id, `task` the one that holds the id of the task it is for. `actor` is the kind of a caller that acts for the token's subject. Callers
     with a SPIFFE ID are believed for `trust_domains` only.
     """
 
@@ -53,6 +53,7 @@ class Issuer:
     kind: Kind = "workload"
     actor: Kind = "workload"
     caller: str = "sub"
+    task: str | None = None
     claims: tuple[tuple[str, str], ...] = ()
     max_lifetime: int = 3_600
     max_age: int = 3_600

@@ -8,6 +8,7 @@ it expires or the trust changes.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from pdp.evidence.refusals import (
     CLAIM_INVALID,
     CREDENTIAL_MALFORMED,
     ISSUER_UNKNOWN,
+    KEY_UNKNOWN,
     PROOF_MALFORMED,
     PROOF_MISMATCH,
     PROOF_REPLAYED,
@@ -62,12 +64,16 @@ class Presented(Struct, frozen=True, gc=False):
 
 
 class Peer(Struct, frozen=True, gc=False):
-    """The client's certificate. `identity` is its SPIFFE ID, where it has one that was verified here."""
+    """The client's certificate. `identity` is its SPIFFE ID, where it has one that was verified here.
+
+    `believed`: until then (epoch seconds) what stands behind it is; no longer than it `expires`.
+    """
 
     digest: bytes
     identity: str | None
     begins: float
     expires: float
+    believed: float
 
 
 class Verified(Struct, frozen=True, gc=False):
@@ -85,10 +91,14 @@ class Verified(Struct, frozen=True, gc=False):
 
 
 class Verifier:
-    """Verifies by a `Trust`. `trust` is replaced whole, and with it what is remembered under it."""
+    """Verifies by a `Trust`. `trust` is replaced whole, and with it what is remembered under it.
 
-    def __init__(self, trust: Trust) -> None:
+    `wanted` is told whose keys lack one that a token names: it may be the first that is signed by a new one.
+    """
+
+    def __init__(self, trust: Trust, *, wanted: Callable[[str], None] = lambda _: None) -> None:
         self._memory = _Memory(trust)
+        self._wanted = wanted
 
     @property
     def trust(self) -> Trust:
@@ -98,6 +108,10 @@ class Verifier:
     def replace(self, trust: Trust) -> None:
         """Believe `trust` from the next request on; what was verified under another one is forgotten."""
         self._memory = _Memory(trust)
+
+    def prolong(self, trust: Trust) -> None:
+        """Believe `trust`, which differs from the last in nothing but how long its keys are believed."""
+        self._memory.trust = trust
 
     def verify(self, presented: Presented, audience: str, now: datetime) -> Evidence:
         """What is proved by `presented` to the service `audience`; raises `EvidenceError`.
@@ -119,9 +133,14 @@ class Verifier:
         verified = memory.tokens.get((token, audience))
         if verified is None or seconds >= verified.believed:
             jws = load(token)
-            if media_type(jws.header.get("typ")) == "wit+jwt":
-                return _workload(presented, jws, memory.trust, seconds)
-            verified = _verified(jws, memory.trust, audience, seconds)
+            try:
+                if media_type(jws.header.get("typ")) == "wit+jwt":
+                    return _workload(presented, jws, memory.trust, seconds)
+                verified = _verified(jws, memory.trust, audience, seconds)
+            except EvidenceError as error:
+                if error.code == KEY_UNKNOWN:
+                    self._wanted(_owner(jws, memory.trust))
+                raise
             memory.remember(token, audience, verified)
         else:
             verified.times.check(seconds)
@@ -161,7 +180,7 @@ def _peer(presented: Presented, memory: _Memory, now: datetime, seconds: float) 
     pem = told.chain or told.certificate
     if not pem:
         # Enough to compare with a token's `x5t#S256`, and not enough to be anybody.
-        return Peer(told.digest, None, 0.0, 0.0)
+        return Peer(told.digest, None, 0.0, 0.0, 0.0)
     peer = _client(pem, memory, now, seconds)
     if peer.digest != told.digest or (told.uri and told.uri != peer.identity):
         raise EvidenceError(CERTIFICATE_INVALID)
@@ -177,21 +196,21 @@ def _client(pem: str, memory: _Memory, now: datetime, seconds: float) -> Peer:
     chain = load_chain(pem)
     digests = tuple(map(fingerprint, chain))
     known = memory.chains.get(digests)
-    if known is not None and known.begins <= seconds < known.expires:
+    if known is not None and known.begins <= seconds < known.believed:
         return known
     leaf, identity = chain[0], None
     begins, expires = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
     if not begins <= seconds < expires:
         raise EvidenceError(CERTIFICATE_EXPIRED)
+    believed = expires
     if names_workload(leaf):
         identity = spiffe_id(leaf)
         domain = memory.trust.domain(domain_of(identity))
         if "x509_svid" not in domain.forms:
             raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
         bundle = memory.trust.bundle_of(domain, seconds)
-        check_chain(chain, bundle.authorities, now)
-        expires = min(expires, bundle.until)
-    peer = Peer(digests[0], identity, begins, expires)
+        believed = min(check_chain(chain, bundle.authorities, now).timestamp(), bundle.until)
+    peer = Peer(digests[0], identity, begins, expires, believed)
     if len(memory.chains) >= REMEMBERED:
         memory.chains.clear()
     memory.chains[digests] = peer
@@ -240,6 +259,12 @@ def _verified(jws: Jws, trust: Trust, audience: str, seconds: float) -> Verified
         {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, audiences, (), times, None, ()
     )
     return Verified(times, bundle.until, None, "none", evidence)
+
+
+def _owner(jws: Jws, trust: Trust) -> str:
+    """Whose key it takes to verify this token: an issuer's, or a trust domain's."""
+    stated = jws.claims.get("iss")
+    return stated if type(stated) is str and stated in trust.issuers else domain_of(jws.claims["sub"])
 
 
 def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: float) -> Verified:

@@ -51,7 +51,7 @@ def load_chain(pem: str) -> tuple[Certificate, ...]:
         raise EvidenceError(CREDENTIAL_TOO_LARGE)
     try:
         found = tuple(x509.load_pem_x509_certificates(pem.encode("ascii")))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise EvidenceError(CERTIFICATE_INVALID) from None
     # What stands between certificates is skipped by the reader; a second kind of thing there has no business.
     if len(found) != pem.count("-----BEGIN "):
@@ -97,9 +97,11 @@ def spiffe_id(leaf: Certificate) -> str:
         usage = extensions.get_extension_for_class(x509.KeyUsage)
         constraints = _optional(extensions, x509.BasicConstraints)
         extended = _optional(extensions, x509.ExtendedKeyUsage)
+        # Names are read from the certificate only here, and may be none.
+        named = names.critical or bool(list(leaf.subject))
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise EvidenceError(CERTIFICATE_INVALID) from None
-    if len(uris) != 1 or (not names.critical and not list(leaf.subject)):
+    if len(uris) != 1 or not named:
         raise EvidenceError(CERTIFICATE_INVALID)
     domain_of(uris[0])
     # 2.
@@ -115,8 +117,9 @@ def spiffe_id(leaf: Certificate) -> str:
     return uris[0]
 
 
-def check_chain(chain: Sequence[Certificate], authorities: Sequence[Certificate], now: datetime) -> None:
-    """Refuses a leaf that no authority stands behind at `now` (RFC 5280 section 6, X.509-SVID section 5)."""
+def check_chain(chain: Sequence[Certificate], authorities: Sequence[Certificate], now: datetime) -> datetime:
+    """Until when an authority stands behind the leaf, as it does at `now`; raises `EvidenceError` if it does
+    not (RFC 5280 section 6, X.509-SVID section 5). No leaf outlives what it was issued by."""
     leaf, *between = chain
     if not leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc:
         raise EvidenceError(CERTIFICATE_EXPIRED)
@@ -131,9 +134,12 @@ def check_chain(chain: Sequence[Certificate], authorities: Sequence[Certificate]
         .build_client_verifier()
     )
     try:
-        verifier.verify(leaf, between)
+        found = verifier.verify(leaf, between).chain
     except VerificationError:
         raise EvidenceError(CERTIFICATE_UNTRUSTED) from None
+    except ValueError:  # a part of some certificate that is read no earlier, and cannot be
+        raise EvidenceError(CERTIFICATE_INVALID) from None
+    return min(certificate.not_valid_after_utc for certificate in found)
 
 
 def _authority_policy() -> ExtensionPolicy:

@@ -35,7 +35,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
-from pdp.access.values import VISIT_LIMIT, Ip, in_order
+from pdp.access.values import Ip, in_order
 from pdp.language.source import Span
 from pdp.program.runtime import within
 from pdp.rules.terms import (
@@ -58,6 +58,7 @@ from pdp.rules.terms import (
     SetTerm,
     Term,
     Variable,
+    parts,
 )
 from pdp.schema.functions import FUNCTIONS
 from pdp.schema.types import Basic, Enum, MapOf, RecordOf, SetOf, Type
@@ -85,6 +86,7 @@ class Lowering:
         self.constants: list[Any] = []
         self.places: list[Span] = [whole]
         self._variables: dict[str, str] = {}
+        self._around: tuple[Code, ...] = ()
         self._kept = 0
 
     def at(self, span: Span) -> int:
@@ -253,17 +255,28 @@ class Lowering:
         return ("call", at, f"call_{name}", *codes)
 
     def _quantify(self, term: Quantify, at: int) -> Code:
-        over = term.over
-        if isinstance(over, Const) and _member_family(over) != "unknown" and len(over.value) <= VISIT_LIMIT:
+        over, kind = term.over, ("text", at, term.kind)
+        if isinstance(over, Const) and _member_family(over) != "unknown":
             members = self.constant(tuple(in_order(over.value)), self.at(over.span))
+            if self._around:  # a literal set by itself is never too large
+                members = ("call", at, "bounded", members, kind, *self._around)
         else:
-            members = ("call", at, "visited", self.of(over), ("text", at, term.kind))
+            members = ("call", at, "visited", self.of(over), kind, *self._around)
         name = f"each{len(self._variables)}"
-        outside = self._variables
-        self._variables = {**outside, term.variable: name}
+        outside = self._variables, self._around
+        if _quantifies(term.condition):
+            kept = self._name()
+            members = ("keep", at, kept, members)
+            self._around = (*self._around, ("kept", at, kept))
+        self._variables = {**self._variables, term.variable: name}
         condition = self.condition(term.condition, term.kind)
-        self._variables = outside
+        self._variables, self._around = outside
         return ("each", at, term.kind, name, members, condition)
+
+
+def _quantifies(term: Term) -> bool:
+    """Whether there is an `any` or `all` in `term`."""
+    return isinstance(term, Quantify) or any(map(_quantifies, parts(term)))
 
 
 def _is_record(term: Term) -> bool:

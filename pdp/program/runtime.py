@@ -74,6 +74,7 @@ CALLABLE: Final[dict[str, Any]] = {
     "add": values.add,
     "all": all,
     "any": any,
+    "bounded": values.bounded,
     "compare": values.compare,
     "find_item": find_item,
     "find_member": find_member,

@@ -44,6 +44,8 @@ from pdp.schema.types import BOOL
 Known = Mapping[Term, Any]
 _KNOWABLE = (Member, Item, Has, Compare, In, Call, Root, Variable)
 NOTHING: Final[Known] = {}
+# Is known within the condition of an `any` or `all`; no term of a policy is equal to it.
+_QUANTIFIED: Final = Variable("")
 _Node = TypeVar("_Node", bound=Term)
 
 
@@ -226,17 +228,17 @@ def _fold_if(term: If, known: Known) -> Term:
 
 
 def _fold_quantify(term: Quantify, known: Known) -> Term:
-    folded = _rebuilt(term, over=fold(term.over, known), condition=fold(term.condition, known))
-    over, condition = folded.over, folded.condition
-    all_of = term.kind == "all"
-    if not isinstance(over, Const):
+    condition = fold(term.condition, {**known, _QUANTIFIED: True})
+    folded = _rebuilt(term, over=fold(term.over, known), condition=condition)
+    if not isinstance(folded.over, Const):
         return folded
     try:
-        members = visited(over.value, term.kind)
+        members = visited(folded.over.value, term.kind)
     except Failed:
         return folded
     if not members:
-        return _constant(term, all_of)
-    if isinstance(condition, Const) and isinstance(condition.value, bool):
+        return _constant(term, term.kind == "all")
+    # Within another one it fails where the two together visit too many, which only a request will tell.
+    if isinstance(condition, Const) and isinstance(condition.value, bool) and _QUANTIFIED not in known:
         return _constant(term, condition.value)
     return folded

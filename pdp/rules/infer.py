@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, assert_never, cast
 
-from pdp.access.values import INT_MAX
+from pdp.access.values import INT_MAX, VISIT_LIMIT
 from pdp.language import syntax
 from pdp.language.source import Span
 from pdp.rules import definitions, operators, places
@@ -57,6 +57,7 @@ def expression(node: syntax.Expression, scope: Scope) -> Term:
     names, interface, report, known = scope.names, scope.interface, scope.report, scope.known
     inlined = scope.inlined
     scope.size = scope.depth = scope.deepest = 0
+    scope.visits = 1
     try:
         return infer(node, scope)
     except TooLarge as limit:
@@ -356,14 +357,28 @@ def _quantifier(node: syntax.Quantifier, scope: Scope) -> Term:
     scope.taken.add(own)
     scope.quantified = True
     variable = Variable(own, span=node.variable.span, type=type)
-    names, known = scope.names, scope.known
+    names, known, visits = scope.names, scope.known, scope.visits
     scope.names = {**names, name: variable}
     if isinstance(over.type, MapOf):
         scope.known = known & Known(frozenset((Item(over, variable),)))
+    scope.visits *= _literal_members(over)
+    if scope.visits > VISIT_LIMIT:
+        raise TooLarge(f"this visits members of its literal sets more than {VISIT_LIMIT:_} times")
     inner = infer(node.condition, scope)
     _expect_bool(node.condition, inner, scope)
-    scope.names, scope.known = names, known
+    scope.names, scope.known, scope.visits = names, known, visits
     return Quantify(node.kind, own, over, inner, span=node.span, type=BOOL)
+
+
+def _literal_members(over: Term) -> int:
+    """How many members a literal set has; 1 for what only a request will tell."""
+    match over:
+        case Const(value=frozenset() as members):
+            return len(members)
+        case SetTerm(members):
+            return len(members)
+        case _:
+            return 1
 
 
 def _check_free(name: syntax.Name, scope: Scope) -> None:

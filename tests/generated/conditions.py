@@ -89,7 +89,7 @@ class Conditions(Values):
         return (
             self._compare, self._order, self._within, self._guarded, self._quantify, self._text,
             self._compare, self._order, self._within, self._guarded, self._quantify, self._text,
-            self._and, self._or, self._not, self._has, self._sets, self._weekday, self._one_fails,
+            self._and, self._or, self._not, self._has, self._sets, self._weekday, self._one_fails, self._pairs,
             *others[1:],
         )  # fmt: skip
 
@@ -267,6 +267,18 @@ class Conditions(Values):
         kind: Literal["any", "all"] = choices.one(("any", "all"))
         condition = If(self._predicate(variable, inner), _FAILS, Const(kind == "any", type=BOOL), type=BOOL)
         return Quantify(kind, variable.name, over, condition, type=BOOL)
+
+    def _pairs(self, _: Type, scope: Scope) -> Term:
+        """The members of a set of the request by pairs, of which there may be too many."""
+        choices = self.choices
+        type = choices.one((STRING, INT))
+        over = self._leaf(SetOf(type), scope)
+        self._bound += 2
+        one, other = (Variable(f"x{self._bound - at}", type=type) for at in (1, 0))
+        same = Compare("==", one, other, type=BOOL)
+        kinds: list[Literal["any", "all"]] = [choices.one(("any", "all")) for _ in range(2)]
+        inner = Quantify(kinds[0], other.name, over, same, type=BOOL)
+        return Quantify(kinds[1], one.name, over, inner, type=BOOL)
 
     def _text(self, _: Type, scope: Scope) -> Term:
         choices = self.choices

@@ -176,12 +176,12 @@ class _Maker:
         choices = self.choices
         match type:
             case SetOf(member):
-                if member in estate.TOO_MANY and choices.number(0, 39) == 39:
-                    return estate.TOO_MANY[member]
+                if member in estate.MANY and choices.number(0, 39) == 39:
+                    return estate.MANY[member]
                 return frozenset(choices.some(_SETS_OF_NAMES.get(name) or _pool(member), 0, 4))
             case MapOf(value):
                 if choices.number(0, 39) == 39:
-                    return dict.fromkeys(estate.TOO_MANY_KEYS, self._value(value, ""))
+                    return dict.fromkeys(estate.MANY_KEYS, self._value(value, ""))
                 return {key: self._value(value, "") for key in choices.some(estate.KEYS, 0, 4)}
             case RecordOf():
                 return self._record(type)

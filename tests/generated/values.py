@@ -131,8 +131,8 @@ class Values:
                 return Const(self.choices.near(LITERALS[type]), type=type)
 
     def _literal_set(self, member: Type) -> Term:
-        if member in estate.TOO_MANY and self.choices.number(0, 399) == 399:
-            return Const(estate.TOO_MANY[member], type=SetOf(member))
+        if member in estate.MANY and self.choices.number(0, 399) == 399:
+            return Const(estate.MANY[member], type=SetOf(member))
         pool = member.members if isinstance(member, Enum) else LITERALS[member]
         values = frozenset(self.choices.some(pool, 0, 4))
         return Const(

@@ -100,6 +100,15 @@ def test_an_any_sees_the_variables_around_it():
     assert value(Quantify("all", "x", LABELS, Quantify("any", "y", LABELS, same))) is True
 
 
+def test_those_within_one_another_fail_where_together_they_visit_too_many():
+    large = Const(frozenset(range(1_001)))
+    one_by_one = Quantify("any", "y", large, Compare("==", Variable("x", type=INT), Variable("y", type=INT)))
+    assert value(Quantify("all", "x", LABELS, Quantify("any", "y", large, Const(True)))) is True
+    with pytest.raises(Failed) as caught:
+        value(Quantify("all", "x", large, one_by_one))
+    assert (caught.value.kind, caught.value.what) == ("limit", "any")
+
+
 def test_guards_are_asked_in_order_until_one_does_not_hold():
     lowering = Lowering(Span("", 0, 0))
     guards = [(0, True, lowering.of(Compare("<", AMOUNT, Const(10)))), (0, False, lowering.of(Const(True)))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pdp.access.values import VISIT_LIMIT, parse_ip
+from pdp.access.values import parse_ip
 from pdp.language.source import Span
 from pdp.program.lower import Code, Lowering, family
 from pdp.rules.terms import (
@@ -75,7 +75,6 @@ def operations(code: Code) -> list[str]:
     return [code[0], *(operation for part in inner for operation in part)]
 
 
-LARGE = VISIT_LIMIT + 1
 X = ("member", ("fact", "resource"), "x")
 LITERAL = ("constant", 0)
 
@@ -275,11 +274,22 @@ def test_any_and_all_are_given_a_small_literal_set_in_order():
 
 @pytest.mark.parametrize(
     "over",
-    [of(SetOf(INT)), of(MapOf(INT)), of(UNKNOWN), Const(frozenset({1, "a"})), Const(frozenset(range(LARGE)))],
+    [of(SetOf(INT)), of(MapOf(INT)), of(UNKNOWN), Const(frozenset({1, "a"}))],
 )
 def test_any_and_all_put_every_other_set_in_order_where_they_are_asked(over):
     members = lowered(Quantify("any", "a", over, Const(True)))[3]
     assert (members[:2], members[-1]) == (("call", "visited"), ("text", "any"))
+
+
+def test_those_within_one_another_are_told_what_is_around_them():
+    inner = Quantify("all", "b", Const(frozenset({1})), Const(True))
+    middle = Quantify("any", "c", of(SetOf(INT)), Not(inner))
+    _, kind, _, members, condition = lowered(Quantify("any", "a", of(SetOf(INT)), middle))
+    assert (kind, members) == ("any", ("keep", "kept1", ("call", "visited", X, ("text", "any"))))
+    again = ("call", "visited", X, ("text", "any"), ("kept", "kept1"))
+    assert condition[3] == ("keep", "kept2", again)
+    literal = condition[4][1][3]
+    assert literal == ("call", "bounded", LITERAL, ("text", "all"), ("kept", "kept1"), ("kept", "kept2"))
 
 
 def test_variables_are_numbered_by_how_deep_they_stand():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pdp.language.build import MAX_MEMBERS
 from pdp.rules.infer import expression
 from pdp.rules.scope import Scope
 from pdp.rules.terms import Const, SetTerm
@@ -61,6 +62,34 @@ def test_ten_thousand_constants_are_one_part_of_a_condition() -> None:
         f'schema {{ context {{ from: ip }} }} forbid it {{ when context.from in [{addresses}] because "x" }}'
     )
     assert told(text) == []
+
+
+def numbers(count: int) -> str:
+    return f"[{', '.join(map(str, range(count)))}]"
+
+
+@pytest.mark.parametrize(
+    ("condition", "fits"),
+    [
+        (f"any x in {numbers(MAX_MEMBERS)}: x == 0", True),
+        (f"any x in {numbers(1_000)}: all y in {numbers(1_000)}: x == y", True),
+        (f"any x in {numbers(1_001)}: all y in {numbers(1_000)}: x == y", False),
+        (f"any x in {numbers(1_001)}: all y in [caller.depth, {numbers(999)[1:]}: x == y", False),
+        (f"any x in {numbers(101)}: all y in {numbers(100)}: any z in {numbers(100)}: x == y", False),
+        # What only a request will tell counts there; and what is not within one another, not together.
+        (f"any x in caller.groups: any y in {numbers(MAX_MEMBERS)}: len(x) == y", True),
+        (f"(any x in {numbers(2_000)}: x == 1) and (any y in {numbers(2_000)}: y == 1)", True),
+        # A def counts where it is used.
+        (f"any x in {numbers(1_000)}: one_of_many(x)", True),
+        (f"any x in {numbers(1_001)}: one_of_many(x)", False),
+    ],
+)
+def test_literal_sets_as_large_as_they_come_are_visited_but_not_each_for_each_of_another(
+    condition: str, fits: bool
+) -> None:
+    text = f"def one_of_many(it: int) = any one in {numbers(1_000)}: one == it"
+    limit = "PDP317 this visits members of its literal sets more than 1_000_000 times"
+    assert told(f'{text} forbid it {{ when {condition} because "x" }}') == ([] if fits else [limit])
 
 
 def test_a_set_of_what_only_a_request_will_tell_is_of_unknown_members() -> None:

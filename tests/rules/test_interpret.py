@@ -180,8 +180,27 @@ def test_any_and_all_visit_members_in_order_and_stop_early():
 
 def test_any_and_all_may_fail_themselves():
     assert outcome(Quantify("any", "x", resource("amount"), YES)) == ("type", "any")
-    assert outcome(Quantify("all", "x", Const(frozenset(range(1001))), YES)) == ("limit", "all")
     assert outcome(Quantify("any", "x", resource("labels"), Const(1))) == ("type", "any")
+
+
+def test_one_set_is_not_too_large_and_two_within_one_another_may_be():
+    large = Const(frozenset(range(1_001)))
+    later = Const(frozenset(range(999)))
+    assert outcome(Quantify("all", "x", large, YES)) is True
+    assert outcome(Quantify("any", "x", large, Quantify("any", "y", later, YES))) is True
+    assert outcome(Quantify("any", "x", large, Quantify("all", "y", large, YES))) == ("limit", "all")
+    # One after the other, or in what another runs over, they are not within one another.
+    assert outcome(And((Quantify("all", "x", large, YES), Quantify("all", "y", large, YES)))) is True
+    chosen = If(Quantify("any", "y", large, YES), large, ABSENT)
+    assert outcome(Quantify("any", "x", chosen, YES)) is True
+
+
+def test_what_is_around_counts_in_what_is_looked_for_too():
+    large = Const(frozenset(map(str, range(1_001))))
+    key = If(Quantify("any", "y", large, YES), Const("day"), ABSENT)
+    for looked_for in (Has(Item(resource("limits"), key)), Default(Item(resource("limits"), key), ABSENT)):
+        assert outcome(Quantify("any", "x", large, looked_for)) == ("limit", "any")
+        assert outcome(Quantify("any", "x", resource("labels"), Has(looked_for))) is True
 
 
 def test_a_variable_is_seen_in_the_quantifiers_inside():

@@ -1,0 +1,125 @@
+"""From whom the settings believe to a verifier that does, and to the sources that keep its keys fresh.
+
+Knows the tables of the settings and what each becomes. Reads nothing itself: until its sources were read, the
+verifier has no keys, and so believes nobody.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from pdp.believed import IssuerTable, ProofsTable, TrustDomainTable
+from pdp.evidence.dpop import Nonces, ProofPolicy
+from pdp.evidence.keys import parse_jwks
+from pdp.evidence.sources import Place, Source, Sources
+from pdp.evidence.spiffe import parse_bundle
+from pdp.evidence.trust import Audiences, Issuer, Keys, Trust, TrustDomain
+from pdp.evidence.verify import Verifier
+from pdp.settings import Settings
+
+
+class Trusted:
+    """What one process believes. `verifier` holds the trust, which `sources` replace as keys come in.
+
+    `secret` makes the nonces for proofs; the workers of one service share it, so that each takes the others'.
+    """
+
+    def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
+        trust = Trust(
+            {table.id: _issuer(table) for table in settings.issuer},
+            {table.name: _domain(table) for table in settings.trust_domain},
+            proofs=_proofs(settings.proofs, secret or secrets.token_bytes(32)),
+        )
+        self.verifier = Verifier(trust, wanted=self._ask)
+        self.sources = Sources(
+            [
+                *(self._keys(table, trust.issuers[table.id]) for table in settings.issuer),
+                *(self._bundle(table) for table in settings.trust_domain),
+            ]
+        )
+        self._last: dict[str, bytes] = {}
+
+    def _ask(self, name: str) -> None:
+        self.sources.ask(name)
+
+    def _keys(self, table: IssuerTable, issuer: Issuer) -> Source:
+        at = table.keys
+        place = Place(
+            at.file, at.url, table.id if at.discovery else None,
+            at.refresh.total_seconds(), at.stale.total_seconds(), at.private,
+        )  # fmt: skip
+
+        def publish(data: bytes, until: float) -> None:
+            keys = Keys(parse_jwks(data, use="sig", algorithms=issuer.algorithms), until)
+            self._replace(table.id, data, lambda trust: trust.with_keys(table.id, keys))
+
+        return Source(table.id, place, publish)
+
+    def _bundle(self, table: TrustDomainTable) -> Source:
+        at = table.bundle
+        place = Place(at.file, at.url, None, at.refresh.total_seconds(), at.stale.total_seconds(), at.private)
+
+        def publish(data: bytes, until: float) -> None:
+            bundle = parse_bundle(data, until)
+            self._replace(table.name, data, lambda trust: trust.with_bundle(table.name, bundle))
+
+        return Source(table.name, place, publish)
+
+    def _replace(self, name: str, data: bytes, change: Callable[[Trust], Trust]) -> None:
+        """Believe what was fetched. The same once more only holds for longer: nothing is forgotten for it."""
+        trust = change(self.verifier.trust)
+        if self._last.get(name) == data:
+            self.verifier.prolong(trust)
+        else:
+            self.verifier.replace(trust)
+            self._last[name] = data
+
+
+def _issuer(table: IssuerTable) -> Issuer:
+    return Issuer(
+        table.id,
+        frozenset(table.algorithms),
+        types=frozenset(typ.lower().removeprefix("application/") for typ in table.typ),
+        audiences=_audiences(table.audiences),
+        kind=table.kind,
+        actor=table.actor,
+        caller=table.caller,
+        task=table.task,
+        claims=tuple(table.claims.items()),
+        max_lifetime=_seconds(table.max_lifetime),
+        max_age=_seconds(table.max_age),
+        leeway=_seconds(table.leeway),
+        binding=table.binding,
+        single_use=table.single_use,
+        trust_domains=frozenset(table.trust_domains),
+    )
+
+
+def _domain(table: TrustDomainTable) -> TrustDomain:
+    return TrustDomain(
+        table.name,
+        frozenset(table.forms),
+        audiences=_audiences(table.audiences),
+        kind=table.kind,
+        max_lifetime=_seconds(table.max_lifetime),
+        leeway=_seconds(table.leeway),
+    )
+
+
+def _proofs(table: ProofsTable, secret: bytes) -> ProofPolicy:
+    return ProofPolicy(
+        frozenset(table.algorithms),
+        _seconds(table.max_age),
+        _seconds(table.max_ahead),
+        Nonces(secret) if table.nonces else None,
+    )
+
+
+def _audiences(named: Mapping[str, tuple[str, ...]]) -> Audiences:
+    return Audiences({audience: frozenset(values) for audience, values in named.items()})
+
+
+def _seconds(duration: timedelta) -> int:
+    return int(duration.total_seconds())
