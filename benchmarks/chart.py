@@ -1,4 +1,4 @@
-"""The results as one SVG, made by hand: four panels, one a claim, readable on light and on dark pages.
+"""The results as one SVG, made by hand: five panels, one a claim, readable on light and on dark pages.
 
 Knows the figures of `results.json` and how to draw lines and bars. What was not measured has no panel.
 """
@@ -108,7 +108,24 @@ def _load(figures: Mapping[str, Any]) -> str:
     return _bars(f"Loading {figures['rules']:,} rules", "time; less is better", bars)
 
 
-_PANELS = {"decide": _decide, "growth": _growth, "service": _service, "load": _load}
+def _evidence(figures: Mapping[str, Any]) -> str:
+    seconds = {name: found["median"] for name, found in figures["verification"]["fresh"].items()}
+    seen = figures["verification"]["seen"]["pdp"]["median"]
+    bars: dict[str, tuple[float, str]] = {}
+    for name, median in seconds.items():
+        bars[name] = (median, duration(median))
+        if name == "pdp":
+            bars["pdp, seen before"] = (seen, duration(seen))
+    return _bars("Verifying a token (ES256)", "time; less is better", bars)
+
+
+_PANELS = {
+    "decide": _decide,
+    "growth": _growth,
+    "service": _service,
+    "load": _load,
+    "evidence": _evidence,
+}
 
 
 def _lines(title: str, about: str, lines: Mapping[str, _Points], *, low: float | None) -> str:

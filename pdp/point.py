@@ -179,7 +179,7 @@ class DecisionPoint:
 
     def _use(self, evidence: Evidence, now: datetime) -> None:
         """Use up what may be used once; raises `EvidenceError` where it was, or where nobody can tell."""
-        uses = [Use(once.fields, once.expires, once.holder) for once in evidence.once]
+        uses = [Use(once.fields, once.begins, once.expires, once.holder) for once in evidence.once]
         try:
             outcome = self._replay.use(uses, now.timestamp())
         except StoreError:
@@ -187,8 +187,11 @@ class DecisionPoint:
             raise EvidenceError(refusals.STATE_UNAVAILABLE) from None
         if outcome == "full":
             raise EvidenceError(refusals.REPLAY_STORE_FULL)
-        if outcome != "first":
-            raise EvidenceError(evidence.once[-1].code)
+        if outcome == "before":
+            raise EvidenceError(refusals.STATE_UNAVAILABLE)
+        if outcome == "seen":
+            # The token, where it may be used once: its proof is made for it alone.
+            raise EvidenceError(evidence.once[0].code)
 
     def _who(self, peer: str) -> EnforcementPoint | None:
         """The enforcement point that a peer is, the first configured one that fits, or None."""

@@ -157,6 +157,14 @@ def credential(**changes):
     return {"asserted": {"age": "1m", "lifetime": "5m", **changes}}
 
 
+def test_what_was_presented_is_not_taken_for_verified():
+    presented = asked(credential={"token": "ey…", "scheme": "Bearer"})
+    assert refusal(asserted, SCHEMA, presented, now=NOW) == (
+        "/credential",
+        "was presented, and is not verified here",
+    )
+
+
 def test_without_a_credential_its_times_are_absent():
     assert facts().credential == NO_CREDENTIAL
     assert not NO_CREDENTIAL.keys() & {"age", "lifetime", "remaining", "uses", "sources", "standing"}

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from math import isfinite, prod
+from math import isfinite
 from operator import ge, gt, le, lt
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -188,23 +188,23 @@ def set_of(members: Iterable[Any]) -> frozenset[Any]:
 _Members = TypeVar("_Members", bound=Sized)
 
 
-def bounded(members: _Members, kind: Literal["any", "all"], *around: Sized) -> _Members:
-    """`members`, unless visiting them for each of those `around` is too much: that fails `limit`.
+def bounded(members: _Members, kind: Literal["any", "all"], times: int) -> _Members:
+    """`members`, unless it is too much to visit them so many times: that fails `limit`.
 
-    `around` is what the `any` and `all` around this one run over. Their sizes tell, and not how far they get
-    before they are settled: whether a request is too large does not depend on what is in it.
+    Those around count with all members that they run over, however soon they are settled: whether a request
+    is too large does not depend on what its members are.
     """
-    if prod(map(len, around), start=len(members)) > VISIT_LIMIT:
+    if len(members) * times > VISIT_LIMIT:
         raise Failed("limit", kind)
     return members
 
 
-def visited(values: Any, kind: Literal["any", "all"], *around: Sized) -> list[Any]:
+def visited(values: Any, kind: Literal["any", "all"], times: int = 1) -> list[Any]:
     """What `any` or `all` visits: members of a set or keys of a map, in order; fails as `bounded` does."""
     if not isinstance(values, (frozenset, dict)):
         raise Failed("type", kind)
     try:
-        return in_order(bounded(values, kind, *around))
+        return in_order(bounded(values, kind, times))
     except TypeError:  # members of several types, or of one without order
         raise Failed("type", kind) from None
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": ("pdp.cli.explain", "explain"),
     "serve": ("pdp.cli.serve", "serve"),
     "config": ("pdp.cli.config", "app"),
+    "trust": ("pdp.cli.trust", "app"),
     "bench": ("pdp.cli.bench", "bench"),
     "version": ("pdp.cli.version", "version"),
 }

@@ -32,18 +32,22 @@ PROOF_LIMIT: Final = 4_096
 """How many characters of a proof are read."""
 JTI_LIMIT: Final = 128
 
-_URI: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(?:\?[^#]*)?(?:#.*)?\Z", re.IGNORECASE)
-_AUTHORITY: Final = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?\Z")
+# Scheme, host, port and path.
+_URI: Final = re.compile(
+    r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?(/[^?#]*)?(?:\?[^#]*)?(?:#.*)?\Z",
+    re.IGNORECASE,
+)
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _DEFAULT_PORT: Final = {"http": "80", "https": "443"}
 
 
 class Proof(Struct, frozen=True, gc=False):
-    """A proof that holds. `expires` (epoch seconds): until then it would be accepted, and is to be known."""
+    """A proof that holds. From `begins` until `expires` (epoch seconds) it is accepted, and to be known."""
 
     jkt: str
     jti: str
+    begins: float
     expires: float
 
 
@@ -150,7 +154,7 @@ def verify_proof(
             raise EvidenceError(PROOF_MISMATCH)
         if jkt is None or not hmac.compare_digest(key_jkt.encode(), jkt.encode()):
             raise EvidenceError(BINDING_MISMATCH)
-    return Proof(key_jkt, jti, issued + policy.max_age + policy.max_ahead)
+    return Proof(key_jkt, jti, issued - policy.max_ahead, issued + policy.max_age + policy.max_ahead)
 
 
 def _loaded(proof: str) -> Jws:
@@ -193,12 +197,12 @@ def normalised(uri: str) -> str:
     if not uri.isascii() or not uri.isprintable() or " " in uri or "\\" in uri:
         raise EvidenceError(PROOF_MISMATCH)
     parts = _URI.match(uri)
-    authority = _AUTHORITY.match(parts[2]) if parts is not None else None
-    if parts is None or authority is None:
+    if parts is None:
         raise EvidenceError(PROOF_MISMATCH)
-    scheme, host, port = parts[1].lower(), authority[1].lower(), authority[2]
-    path = _ESCAPE.sub(_unescaped, parts[3]) or "/"
-    if not {".", ".."}.isdisjoint(path.split("/")):
+    scheme, host, port, path = parts[1].lower(), parts[2].lower(), parts[3], parts[4] or "/"
+    if "%" in path:
+        path = _ESCAPE.sub(_unescaped, path)
+    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
         raise EvidenceError(PROOF_MISMATCH)
     at = f"{host}:{port}" if port is not None and port != _DEFAULT_PORT[scheme] else host
     return f"{scheme}://{at}{path}"

@@ -11,11 +11,14 @@ Binding = Literal["none", "dpop", "mtls", "wimse"]
 
 
 class Once(Struct, frozen=True, gc=False):
-    """What may be seen once: a token or proof, as the fields that name it, until it would not be accepted
-    anyway (`expires`, epoch seconds). `holder` is whose quota it counts against; `code` what a second time
-    is refused with."""
+    """What may be seen once: a token or proof, as the fields that name it.
+
+    From `begins` until `expires` (epoch seconds) it is accepted at all. `holder` is whose quota it counts
+    against; `code` what a second time is refused with.
+    """
 
     fields: tuple[str, ...]
+    begins: float
     expires: float
     holder: str
     code: str

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
@@ -25,6 +26,7 @@ import httpx
 SECONDS: Final = 5.0
 # Of a name with more addresses than this some are tried; each has its share of the time.
 _ADDRESSES: Final = 4
+_HOST: Final = re.compile(r"[a-z0-9._:-]+")
 _MAX_AGE: Final = re.compile(r"(?:^|,)[ \t]*max-age=\"?(\d{1,9})\"?[ \t]*(?:,|$)", re.IGNORECASE)
 # What is sent there arrives at the IPv4 address in the last 32 bits (RFC 6052 section 2.1).
 _NAT64: Final = IPv6Network("64:ff9b::/96")
@@ -58,7 +60,10 @@ def check_url(url: str) -> None:
         host, _ = parts.hostname, parts.port
     except (ValueError, httpx.InvalidURL):
         raise FetchError(f"`{shown(url)}` is no URL") from None
-    if not url.isascii() or not url.isprintable() or " " in url or target.raw_host != (host or " ").encode():
+    # Readers of URLs differ in what else a host could be, and must not differ in whom it names.
+    if host is None or not _HOST.fullmatch(host) or target.raw_host != host.encode():
+        raise FetchError(f"`{shown(url)}` is no URL")
+    if not url.isascii() or not url.isprintable() or " " in url:
         raise FetchError(f"`{shown(url)}` is no URL")
     if "@" in parts.netloc or "#" in url:
         raise FetchError(f"`{shown(url)}` has more than a place in it")
@@ -132,27 +137,24 @@ class Client:
         self, method: str, content: bytes | None, headers: Mapping[str, str], limit: int
     ) -> Fetched:
         target, client = httpx.URL(self.url), await self._opened()
-        addresses = await self._addresses()
-        timeout = httpx.Timeout(self._seconds, connect=self._seconds / len(addresses))
+        *others, last = await self._addresses()
+        timeout = httpx.Timeout(self._seconds, connect=self._seconds / (1 + len(others)))
         # The certificate is the name's, though it is by its address that the server is asked.
         extensions = {"sni_hostname": target.raw_host.decode("ascii"), "timeout": timeout.as_dict()}
         headers = {"host": target.netloc.decode("ascii"), **headers}
-        for left, address in enumerate(addresses, 1 - len(addresses)):
+
+        async def at(address: str) -> Fetched:
             # Sent to the address that was checked: looked up again, the name could lead elsewhere.
             there = target.copy_with(host=address)
-            request = client.build_request(
+            async with client.stream(
                 method, there, headers=headers, content=content, extensions=extensions
-            )
-            try:
-                response = await client.send(request, stream=True)
-                break
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if left == 0:
-                    raise
-        try:
-            return await _read(response, self.url, limit)
-        finally:
-            await response.aclose()
+            ) as response:
+                return await _read(response, self.url, limit)
+
+        for address in others:
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await at(address)
+        return await at(last)
 
     async def _addresses(self) -> list[str]:
         """The addresses that the URL's host has, each of which may be asked."""
@@ -163,7 +165,7 @@ class Client:
             raise FetchError(f"`{host}` has no address") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         here = is_here(self.url)
-        if not all(_may_be(address, here=here, private=self._private) for address in addresses):
+        if not (addresses and all(_may_be(one, here=here, private=self._private) for one in addresses)):
             place = "of this machine" if here else "public"
             raise FetchError(f"`{host}` leads to an address that is not {place}")
         return addresses[:_ADDRESSES]

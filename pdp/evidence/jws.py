@@ -40,16 +40,22 @@ _PADDING: Final = (b"", b"", b"==", b"=")
 # Each of these would have the token choose the key that proves it (RFC 8725 section 3.10), its form
 # (RFC 7516, 7797), or extensions (RFC 7515 section 4.1.11), of which none is understood here.
 _REFUSED: Final = frozenset({"jku", "x5u", "x5c", "zip", "enc", "epk", "b64", "crit"})
+# Names of keys and certificates, of which only `kid` is looked at; all are text (RFC 7515 section 4.1).
+_NAMES: Final = ("kid", "x5t", "x5t#S256")
 
 
 class Jws(Struct, frozen=True, gc=False):
-    """The parts of a token. `digest` (SHA-256 of the signing input) names the token by what it says."""
+    """The parts of a token."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
     signing_input: bytes
     signature: bytes
-    digest: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the signing input: it names the token by what it says."""
+        return sha256(self.signing_input).digest()
 
 
 def load(token: str, *, limit: int = TOKEN_LIMIT, embeds_key: bool = False) -> Jws:
@@ -76,8 +82,7 @@ def load(token: str, *, limit: int = TOKEN_LIMIT, embeds_key: bool = False) -> J
     # 2. and 3., and 4. of the header.
     header, claims = _header(head, embeds_key), _object(_decoded(body))
     signature = _decoded(tail)
-    signing_input = text[: -len(tail) - 1]
-    return Jws(header, claims, signing_input, signature, sha256(signing_input).digest())
+    return Jws(header, claims, text[: -len(tail) - 1], signature)
 
 
 @lru_cache(_REMEMBERED)
@@ -90,7 +95,7 @@ def _header(segment: bytes, embeds_key: bool) -> dict[str, Any]:
     header = _object(_decoded(segment))
     if not _REFUSED.isdisjoint(header) or ("jwk" in header and not embeds_key):
         raise EvidenceError(CREDENTIAL_MALFORMED)
-    if type(header.get("alg")) is not str or type(header.get("kid", "")) is not str:
+    if type(header.get("alg")) is not str or any(type(header.get(name, "")) is not str for name in _NAMES):
         raise EvidenceError(CREDENTIAL_MALFORMED)
     if "cty" in header or type(header.get("typ", "")) is not str:
         raise EvidenceError(TOKEN_TYPE_REFUSED)

@@ -196,18 +196,20 @@ def parse_jwk(jwk: Mapping[str, Any], *, kid: str = "", algorithms: Collection[s
             fits = [name for name in _RSA if name in algorithms]
         case _:
             return None
-    stated = jwk.get("alg")
-    if stated is not None:
+    if "alg" in jwk:
+        stated = jwk["alg"]
         fits = [name for name in fits if name == stated or (name == "EdDSA" and stated == "Ed25519")]
     fits = [name for name in fits if name in algorithms]
     if not fits:
         return None
     if len(fits) > 1:
         raise KeysError("an RSA key must name its `alg` where several are allowed")
-    members = tuple((name, jwk.get(name)) for name in _MEMBERS[jwk["kty"]])
-    if any(type(text) is not str for _, text in members):
-        raise KeysError("its numbers are not written as text")
-    return _key(kid, fits[0], members)
+    kind: str = jwk["kty"]
+    members = tuple(map(jwk.get, _MEMBERS[kind]))
+    for text in members:
+        if type(text) is not str:
+            raise KeysError("its numbers are not written as text")
+    return _key(kid, fits[0], kind, members)
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
@@ -218,23 +220,21 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 
 
 @lru_cache(_REMEMBERED)
-def _key(kid: str, algorithm: str, members: tuple[tuple[str, str], ...]) -> Key:
+def _key(kid: str, algorithm: str, kind: str, members: tuple[str, ...]) -> Key:
     """The key that a JWK's own members make, once.
 
     A client proves itself with one key again and again, and to read a key costs as much as to check a
     signature with it. To remember it is sound: a key is public and proves nothing; who holds it is asked of
     each signature. What is no key is not remembered: whoever sends such pushes nobody else's out.
     """
-    jwk = dict(members)
+    jwk = dict(zip(_MEMBERS[kind], members, strict=True))
     return Key(kid, algorithm, _public(jwk), thumbprint(jwk))
 
 
 def _is_for(member: Mapping[str, Any], use: str) -> bool:
-    stated = member.get("use")
-    if stated is not None or use != "sig":
-        return bool(stated == use)
-    operations = member.get("key_ops")
-    return operations is None or (type(operations) is list and "verify" in operations)
+    # Where a key has both they must agree (RFC 7517 section 4.3). What is there and null is no use at all.
+    operations = member.get("key_ops", ["verify"])
+    return member.get("use", "sig") == use and type(operations) is list and "verify" in operations
 
 
 def _public(jwk: Mapping[str, Any]) -> PublicKey:

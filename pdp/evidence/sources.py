@@ -8,50 +8,28 @@ is. Knows schedules and places; what the bytes mean is the business of `keys` an
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import stat
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import urlsplit
 
 import jiter
 
 from pdp.evidence.fetch import Fetched, FetchError, check_url, fetch, is_here, shown
-from pdp.evidence.keys import SET_LIMIT, KeysError
-
-log = logging.getLogger("pdp.keys")
-
-Publish: TypeAlias = Callable[[bytes, float], None]
-"""Takes what was read, and until when (epoch seconds) it is believed; raises `KeysError` for what cannot be
-used."""
+from pdp.evidence.kept import Kept, Publish, Status
+from pdp.evidence.keys import SET_LIMIT
 
 # A token that names an unknown key may be the first of a new one; and may be a flood. One look in this time.
 COOLDOWN: Final = 10.0
 # Servers say for how long their keys are fresh. Who says less than this is asked more often than helps.
 FLOOR: Final = 30.0
-# A source that fails is tried again after the first, then twice as long each time, up to the second.
-_RETRIES: Final = (1.0, 60.0)
 # How often to look whether a file has changed.
 _LOOK: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How a source is doing. `place` holds nothing secret. Times are epoch seconds: when it was last read
-    with success, when it will be read next if nothing happens before, and until when that is believed."""
-
-    name: str
-    place: str
-    read: float | None
-    next: float | None
-    until: float | None
-    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +96,7 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
 
 
 def _jwks_uri(url: str, metadata: bytes, issuer: str) -> str:
-    """Where an issuer's keys are, by its metadata, which must be of exactly this issuer (RFC 8414 section 3.3)."""
+    """Where an issuer's keys are, by its metadata, which must be its own exactly (RFC 8414 section 3.3)."""
     try:
         document = jiter.from_json(metadata, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError:
@@ -133,66 +111,6 @@ def _jwks_uri(url: str, metadata: bytes, issuer: str) -> str:
     if is_here(place) and not is_here(issuer):
         raise FetchError(f"`{shown(url)}` names a `jwks_uri` on this machine, `{shown(place)}`")
     return place
-
-
-class Kept(ABC):
-    """A set of keys that is kept fresh, wherever it comes from. What changes is how it is doing."""
-
-    def __init__(self, name: str, publish: Publish, refresh: float, stale: float) -> None:
-        self.name = name
-        self.publish = publish
-        self.every, self.stale = refresh, stale
-        self.read: float | None = None
-        self.next: float | None = None
-        self.until: float | None = None
-        self.problem: str | None = None
-        self._failures = 0
-
-    @abstractmethod
-    def where(self) -> str:
-        """Where it comes from, to be told."""
-
-    @abstractmethod
-    async def refresh(self) -> bool:
-        """Read it once; whether that could be used."""
-
-    @abstractmethod
-    async def keep(self) -> None:
-        """Keep it fresh until cancelled."""
-
-    @abstractmethod
-    def ask(self) -> None:
-        """Have it read again before its time, soon. From the event loop only."""
-
-    @property
-    def status(self) -> Status:
-        """How it is doing."""
-        return Status(self.name, self.where(), self.read, self.next, self.until, self.problem)
-
-    def took(self, data: bytes, began: float) -> bool:
-        """Publish what was asked for at `began`; whether that could be used. What could not changes nothing."""
-        until = began + self.every + self.stale
-        try:
-            self.publish(data, until)
-        except KeysError as error:
-            return self.failed(str(error))
-        if self.problem is not None:
-            log.info("the keys of %s are fresh again", self.name)
-        self.read, self.until, self.problem, self._failures = began, until, None, 0
-        return True
-
-    def failed(self, problem: str) -> bool:
-        """Tell why it cannot be refreshed, once; not in use, and so False."""
-        if self.problem != problem:
-            log.error("the keys of %s cannot be refreshed: %s", self.name, problem)
-        self.problem = problem
-        self._failures += 1
-        return False
-
-    def patience(self) -> float:
-        """How many seconds after a failure to try again: all who failed at once should not come back at once."""
-        first, longest = _RETRIES
-        return min(self.every, longest, first * 2 ** min(self._failures - 1, 16)) * random.uniform(0.5, 1.0)
 
 
 class Source(Kept):
@@ -218,9 +136,7 @@ class Source(Kept):
         """Read it once; whether that could be used. Who comes while it is being read shares in that."""
         turn = self._turn
         async with self._one:
-            if turn == self._turn:
-                await self._read()
-                self._turn += 1
+            await self._read(turn)
         return self.problem is None
 
     async def keep(self) -> None:
@@ -230,7 +146,9 @@ class Source(Kept):
             self._asked.clear()
             await self.refresh()
 
-    async def _read(self) -> None:
+    async def _read(self, turn: int) -> None:
+        if turn != self._turn:
+            return
         self._marks = await self.place.marks()
         began = time.time()
         try:
@@ -238,16 +156,13 @@ class Source(Kept):
             good = self.took(fetched.data, began)
         except FetchError as error:
             good = self.failed(str(error))
-        except Exception:
-            # A defect that one set brings to light must not end the refreshing of all others.
-            log.exception("the keys of %s cannot be refreshed", self.name)
-            good = self.failed("they cannot be read, as the log tells")
         if good:
             fresh = self.every if fetched.max_age is None else max(FLOOR, fetched.max_age)
             self._wait = min(self.every, fresh) * random.uniform(0.9, 1.0)
         else:
             self._wait = self.patience()
         self.next = time.time() + self._wait
+        self._turn += 1
 
     async def _due(self) -> None:
         """Wait until it is time to read."""
@@ -300,8 +215,10 @@ def _contents(file: Path) -> bytes:
             raise FetchError(f"`{file}` is no file")
         with file.open("rb") as opened:
             data = opened.read(SET_LIMIT + 1)
-    except OSError as error:
-        raise FetchError(f"`{file}` cannot be read: {error.strerror}") from None
+    # Besides `OSError`: a path that holds a NUL.
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "there can be no such file"
+        raise FetchError(f"`{file}` cannot be read: {why}") from None
     if len(data) > SET_LIMIT:
         raise FetchError(f"`{file}` has more than {SET_LIMIT} bytes")
     return data
@@ -310,6 +227,6 @@ def _contents(file: Path) -> bytes:
 def _marks(file: Path) -> tuple[int, ...]:
     try:
         there = os.stat(file)
-    except OSError:
+    except (OSError, ValueError):
         return ()
     return (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns)

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from cryptography.x509 import Certificate, InvalidVersion, load_der_x509_certificate
 
-from pdp.access.patterns import SPIFFE, check_spiffe_id
+from pdp.access.patterns import SPIFFE, SPIFFE_ID_LIMIT, check_spiffe_id
 from pdp.evidence.jws import Jws
-from pdp.evidence.jwt import Times, check_signature, name, texts, times_of
+from pdp.evidence.jwt import JTI_LIMIT, Times, check_signature, name, texts, times_of
 from pdp.evidence.keys import ALGORITHMS, KEYS_LIMIT, KeysError, KeySet, parse_document, parse_keys
 from pdp.evidence.refusals import (
+    CLAIM_INVALID,
     CREDENTIAL_MALFORMED,
+    DELEGATION_INVALID,
     SPIFFE_ID_INVALID,
     TOKEN_TYPE_REFUSED,
     TRUST_DOMAIN_UNKNOWN,
@@ -72,13 +74,25 @@ def domain_of(identity: str) -> str:
     return domain
 
 
+def check_others(claims: Mapping[str, Any]) -> None:
+    """Refuses an SVID for what it need not say: an issuer or id that is no name, and an actor.
+
+    It identifies the workload that presents it; one in which somebody acts for another does not say who that is.
+    """
+    for claim, limit in (("iss", SPIFFE_ID_LIMIT), ("jti", JTI_LIMIT)):
+        if claim in claims:
+            name(claims, claim, limit)
+    if "act" in claims:
+        raise EvidenceError(DELEGATION_INVALID)
+
+
 def jwt_svid(
     jws: Jws, domain: TrustDomain, keys: KeySet, audience: str, seconds: float
 ) -> tuple[tuple[str, ...], Times]:
     """The audiences and times of a JWT-SVID of `domain`, whose keys `keys` are.
 
     1. Its form: no headers but those the specification has (JWT-SVID section 2). 2. Its signature. 3. Its
-    subject belongs to the domain. 4. Its audience. 5. Its times.
+    subject belongs to the domain, and nothing else is said of who holds it. 4. Its audience. 5. Its times.
     """
     if "jwt_svid" not in domain.forms:
         raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
@@ -93,6 +107,10 @@ def jwt_svid(
     subject = name(jws.claims, "sub")
     if domain_of(subject) != domain.name:
         raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
+    check_others(jws.claims)
+    # A bearer token; one that is bound to a key is not made one by not looking (RFC 7800 section 3.1).
+    if "cnf" in jws.claims:
+        raise EvidenceError(CLAIM_INVALID)
     # 4.
     audiences = texts(jws.claims, "aud")
     domain.audiences.check(audiences, audience)

@@ -42,8 +42,9 @@ class Issuer:
     """One issuer of tokens. Times are seconds; `types` media types in lower case, without `application/`.
 
     `claims` are pairs of an attribute of the caller and the claim that holds it. `caller` names the claim
-    that holds the caller's id, `task` the one that holds the id of the task it is for. `actor` is the kind of a caller that acts for the token's subject. Callers
-    with a SPIFFE ID are believed for `trust_domains` only.
+    that holds the caller's id, `task` the one that holds the id of the task that the token is for. `actor` is
+    the kind of a caller that acts for the token's subject. Callers with a SPIFFE ID are believed for
+    `trust_domains` only.
     """
 
     id: str

@@ -291,8 +291,8 @@ def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: flo
         }
     once: tuple[Once, ...] = ()
     if issuer.single_use:
-        fields = ("token", issuer.id, token.jti)
-        once = (Once(fields, token.times.expires, f"{issuer.id} {token.subject}", TOKEN_REPLAYED),)
+        fields, times = ("token", issuer.id, token.jti), token.times
+        once = (Once(fields, times.begins, times.expires, f"{issuer.id} {token.subject}", TOKEN_REPLAYED),)
     evidence = _evidence(
         caller, "jwt", issuer.id, jws, token.audiences, token.scopes, token.times, token.task, once
     )
@@ -374,7 +374,7 @@ def _held(
         token=token,
         jkt=bound.jkt,
     )
-    seen = Once(("proof", proof.jkt, proof.jti), proof.expires, proof.jkt, PROOF_REPLAYED)
+    seen = Once(("proof", proof.jkt, proof.jti), proof.begins, proof.expires, proof.jkt, PROOF_REPLAYED)
     evidence = verified.evidence
     return replace(evidence, binding="dpop", bound=True, once=(*evidence.once, seen))
 
@@ -394,7 +394,9 @@ def _workload(presented: Presented, jws: Jws, trust: Trust, seconds: float) -> E
     _, uri = _request(presented)
     proof = workload_proof(presented.wpt, presented.token, identity, uri, seconds)
     thumbprint = identity.key.thumbprint
-    once = Once(("workload proof", thumbprint, proof.jti), proof.expires, thumbprint, PROOF_REPLAYED)
+    once = Once(
+        ("workload proof", thumbprint, proof.jti), proof.begins, proof.expires, thumbprint, PROOF_REPLAYED
+    )
     evidence = _evidence(
         {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, (), (), identity.times, None, (once,)
     )

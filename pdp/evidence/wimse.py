@@ -26,7 +26,7 @@ from pdp.evidence.refusals import (
     TRUST_DOMAIN_UNKNOWN,
     EvidenceError,
 )
-from pdp.evidence.spiffe import SVID_ALGORITHMS, domain_of
+from pdp.evidence.spiffe import SVID_ALGORITHMS, check_others, domain_of
 from pdp.evidence.trust import TrustDomain
 
 # A proof is made for one request; one that is good for longer than this was made to be kept.
@@ -62,6 +62,7 @@ def workload_identity(
     subject = name(claims, "sub")
     if domain_of(subject) != domain.name:
         raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
+    check_others(claims)
     # 4.
     if "aud" in claims:
         raise EvidenceError(CLAIM_INVALID)
@@ -83,9 +84,10 @@ def workload_identity(
 
 
 class WorkloadProof(Struct, frozen=True, gc=False):
-    """A proof that holds; until `expires` (epoch seconds) it is to be known."""
+    """A proof that holds. From `begins` until `expires` (epoch seconds) it is accepted, and to be known."""
 
     jti: str
+    begins: float
     expires: float
 
 
@@ -126,4 +128,4 @@ def workload_proof(proof: str, token: str, identity: Identity, uri: str, seconds
         raise EvidenceError(PROOF_MALFORMED) from None
     if not seconds < expires <= seconds + PROOF_LIFETIME or seconds < begins:
         raise EvidenceError(PROOF_EXPIRED)
-    return WorkloadProof(jti, expires)
+    return WorkloadProof(jti, max(begins, expires - PROOF_LIFETIME), expires)

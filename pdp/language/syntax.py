@@ -192,7 +192,7 @@ class ActionClause(Node):
 
 @dataclass(frozen=True, slots=True)
 class ResourceClause(Node):
-    """`resource type ["id-pattern", …]`; `type` None means `any`."""
+    """`resource type ["id-pattern", …]`; `type` may be dotted (`ledger.entry`), and None means `any`."""
 
     type: Name | None
     patterns: tuple[Text | Name, ...]

@@ -86,7 +86,8 @@ class Lowering:
         self.constants: list[Any] = []
         self.places: list[Span] = [whole]
         self._variables: dict[str, str] = {}
-        self._around: tuple[Code, ...] = ()
+        # How often the quantifiers around have the current term evaluated; None outside of all.
+        self._times: Code | None = None
         self._kept = 0
 
     def at(self, span: Span) -> int:
@@ -255,23 +256,35 @@ class Lowering:
         return ("call", at, f"call_{name}", *codes)
 
     def _quantify(self, term: Quantify, at: int) -> Code:
+        outside = self._variables, self._times
+        members = self._visited(term, at)
+        if _quantifies(term.condition):
+            name = self._name()
+            members = ("keep", at, name, members)
+            size = ("call", at, "len", ("kept", at, name))
+            self._times = ("compute", at, "*", size, self._times) if self._times else size
+        variable = f"each{len(self._variables)}"
+        self._variables = {**self._variables, term.variable: variable}
+        condition = self.condition(term.condition, term.kind)
+        self._variables, self._times = outside
+        return ("each", at, term.kind, variable, members, condition)
+
+    def _visited(self, term: Quantify, at: int) -> Code:
+        """Code for what `term` runs over, in order. Leaves `_times` as a name, where those within ask for it."""
         over, kind = term.over, ("text", at, term.kind)
         if isinstance(over, Const) and _member_family(over) != "unknown":
-            members = self.constant(tuple(in_order(over.value)), self.at(over.span))
-            if self._around:  # a literal set by itself is never too large
-                members = ("call", at, "bounded", members, kind, *self._around)
+            function, members = "bounded", self.constant(tuple(in_order(over.value)), self.at(over.span))
         else:
-            members = ("call", at, "visited", self.of(over), kind, *self._around)
-        name = f"each{len(self._variables)}"
-        outside = self._variables, self._around
+            function, members = "visited", self.of(over)
+        times = self._times
+        if times is None and function == "bounded":
+            return members  # a literal set by itself is never too large
+        if times is None:
+            return ("call", at, function, members, kind)
         if _quantifies(term.condition):
-            kept = self._name()
-            members = ("keep", at, kept, members)
-            self._around = (*self._around, ("kept", at, kept))
-        self._variables = {**self._variables, term.variable: name}
-        condition = self.condition(term.condition, term.kind)
-        self._variables, self._around = outside
-        return ("each", at, term.kind, name, members, condition)
+            name = self._name()
+            times, self._times = ("keep", at, name, times), ("kept", at, name)
+        return ("call", at, function, members, kind, times)
 
 
 def _quantifies(term: Term) -> bool:

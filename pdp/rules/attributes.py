@@ -6,13 +6,13 @@ attribute counts as one that may be absent, because for some requests it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pdp.rules.agree import same
 from pdp.rules.globs import covers, overlap
-from pdp.rules.known import Known
+from pdp.rules.known import Globs, Known
 from pdp.schema.schema import ACTION, CALLER, CREDENTIAL, RESOURCE, TASK, Schema
 from pdp.schema.types import UNKNOWN, Attribute, RecordOf, Type
 
@@ -34,7 +34,7 @@ class Roots:
     fixed: dict[str, dict[str, Attribute]] = field(init=False)
     resources: dict[str, dict[str, Attribute]] = field(init=False)
     _read: dict[tuple[str, frozenset[str] | None], Reading | None] = field(init=False, default_factory=dict)
-    _actions: dict[tuple[str, ...] | None, dict[str, Reading]] = field(init=False, default_factory=dict)
+    _actions: dict[tuple[Globs, ...], dict[str, Reading]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         schema = self.schema
@@ -93,33 +93,39 @@ class Roots:
         every = types is not None and len(found) == len(asked)
         return self._together([(f"resource {t}", a) for t, a in found], every) if found else None
 
-    def _action(self, patterns: tuple[str, ...] | None) -> dict[str, Reading]:
-        memory = self._actions.get(patterns)
+    def _action(self, tests: tuple[Globs, ...]) -> dict[str, Reading]:
+        memory = self._actions.get(tests)
         if memory is None:
-            memory = self._actions[patterns] = self._read_action(patterns)
+            memory = self._actions[tests] = self._read_action(tests or (("*",),))
         return memory
 
-    def _read_action(self, patterns: tuple[str, ...] | None) -> dict[str, Reading]:
-        asked = ("*",) if patterns is None else patterns
+    def _read_action(self, tests: tuple[Globs, ...]) -> dict[str, Reading]:
         declared = self.schema.actions
-        near = [d for d in declared if any(overlap(d, p) for p in asked)]
+        near = [d for d in declared if all(any(overlap(d, p) for p in asked) for asked in tests)]
         names = {name for d in near for name, _ in declared[d].attributes}
         readings = {}
         for name in names:
             found = [(d, a) for d in near if (a := declared[d].get(name)) is not None]
-            # A name is sure to have the attribute when one declaration that requires it covers the pattern.
-            every = all(any(not a.optional and covers(d, p) for d, a in found) for p in asked)
-            covered = all(any(covers(d, p) for d, _ in found) for p in asked)
-            reading = self._together([(f'action "{d}"', a) for d, a in found], covered)
-            readings[name] = reading._replace(optional=not every)
+            # A name is sure to have the attribute when it passes a test whose every glob is covered by one
+            # declaration that requires it.
+            required = [d for d, a in found if not a.optional]
+            reading = self._together(
+                [(f'action "{d}"', a) for d, a in found], _cover([d for d, _ in found], tests)
+            )
+            readings[name] = reading._replace(optional=not _cover(required, tests))
         return readings
 
     def _together(self, found: list[tuple[str, Attribute]], every: bool) -> Reading:
         type = found[0][1].type
         conflict = any(not same(a.type, type) for _, a in found)
         optional = not every or any(a.optional for _, a in found)
-        some = () if every else tuple(who for who, _ in found)
+        some = () if every and not conflict else tuple(who for who, _ in found)
         if some and not self.schema.strict:
             # Where nobody declares it, it is there too, and of any type.
             return Reading(UNKNOWN, optional, some)
         return Reading(type, optional, some, conflict)
+
+
+def _cover(declared: Collection[str], tests: Iterable[Globs]) -> bool:
+    """Whether each name that passes all `tests` matches one of `declared`, as far as one test alone shows."""
+    return any(all(any(covers(d, p) for d in declared) for p in asked) for asked in tests)

@@ -186,7 +186,8 @@ def _known(head: Head, scope: Scope) -> Known:
     type = head.resource_type
     if type is None and head.actions is None:
         return NOTHING
-    return Known(types=None if type is None else scope.environment.roots.of_type(type), actions=head.actions)
+    types = None if type is None else scope.environment.roots.of_type(type)
+    return Known(types=types, actions=() if head.actions is None else (head.actions,))
 
 
 def _duty(node: syntax.Require, scope: Scope) -> Duty:

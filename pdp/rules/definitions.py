@@ -63,27 +63,29 @@ def find(node: syntax.Name, scope: Scope, also: Iterable[str] = ()) -> Use | Non
             return Use(interface, name)
         _unknown(node, scope, also)
         return None
-    use = interface.uses.get(alias)
-    if use is None and alias in interface.lost:
-        return None  # told where it is used
-    if use is None and alias.partition(".")[0] in ROOTS:
+    if alias not in interface.uses and alias.partition(".")[0] in ROOTS:
         scope.tell("PDP202", node.span, f"there is no function `{node.text}`")
         return None
-    if use is None:
-        message = f"`{alias}` is no module that this one uses"
-        hint = suggest(alias, interface.uses) or _offer(alias, scope)
-        scope.tell("PDP201", node.span, message, hint)
-        return None
-    other = scope.environment.interfaces.get(use.module.text)
-    if other is None:
-        return None  # told where the module is named
-    if name in other.lost:
+    other = used(alias, node.span, scope)
+    if other is None or name in other.lost:
         return None  # told where it cannot be read
     if name not in other.definitions:
         hint = suggest(name, other.definitions)
-        scope.tell("PDP201", node.span, f"`{use.module.text}` declares no `{name}`", hint)
+        scope.tell("PDP201", node.span, f"`{other.module}` declares no `{name}`", hint)
         return None
     return Use(other, name)
+
+
+def used(alias: str, span: Span, scope: Scope) -> Interface | None:
+    """The module that is called `alias` here; None where there is none and that was told."""
+    interface = scope.interface
+    use = interface.uses.get(alias)
+    if use is not None:
+        return scope.environment.interfaces.get(use.module.text)  # None was told where the module is named
+    if alias not in interface.lost:  # told where it is used
+        message = f"`{alias}` is no module that this one uses"
+        scope.tell("PDP201", span, message, suggest(alias, interface.uses) or _offer(alias, scope))
+    return None
 
 
 def _unknown(node: syntax.Name, scope: Scope, also: Iterable[str]) -> None:

@@ -46,7 +46,7 @@ def head(clauses: Sequence[syntax.Clause], scope: Scope, spans: dict[str, Span])
                     actions = _texts(patterns, _not_empty, scope)
             case syntax.ResourceClause(type, patterns):
                 if _once("resource", clause, spans, scope):
-                    resource_type = _resource_type(type, scope)
+                    resource_type = named_type(type, scope) if type is not None else None
                     resource_ids = _texts(patterns, _not_empty, scope)
             case _:
                 pass
@@ -67,16 +67,27 @@ def _check_anonymous(clause: syntax.CallerClause, scope: Scope) -> None:
         scope.tell("PDP318", (clause.patterns or clause.groups)[0].span, message)
 
 
-def _resource_type(name: syntax.Name | None, scope: Scope) -> str | None:
-    if name is None:
-        return None
+def named_type(node: syntax.Name, scope: Scope) -> str:
+    """The resource type that `node` names; `ledger.entry` is `entry`, which the schema of `ledger` declares.
+
+    What names none stays as it is written: nothing more is told of what no schema declares.
+    """
+    alias, dot, name = node.text.rpartition(".")
+    if dot:
+        module = definitions.used(alias, node.span, scope)
+        if module is None or "schema" in module.lost:
+            return node.text
+        declared = [entry.key for entry in module.entries if entry.root == "resource"]
+        if name in declared:
+            return name
+        message = f"`{module.module}` declares no resource type `{name}`"
+        scope.tell("PDP208", node.span, message, suggest(name, declared))
+        return node.text
     roots = scope.environment.roots
-    if name.text not in roots.resources and roots.schema.strict:
-        hint = (
-            suggest(name.text, roots.resources) or f"declare it: `resource {name.text} {{ … }}` in a schema"
-        )
-        scope.tell("PDP208", name.span, f"no schema declares the resource type `{name.text}`", hint)
-    return name.text
+    if name not in roots.resources and roots.schema.strict:
+        hint = suggest(name, roots.resources) or f"declare it: `resource {name} {{ … }}` in a schema"
+        scope.tell("PDP208", node.span, f"no schema declares the resource type `{name}`", hint)
+    return name
 
 
 def _texts(

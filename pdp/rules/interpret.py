@@ -6,7 +6,7 @@ fast; what it decides, `decide` decides the same, failures included. Its `trace`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -44,8 +44,6 @@ from pdp.schema.functions import FUNCTIONS
 
 Variables = Mapping[str, Any]
 NO_VARIABLES: Final[Variables] = {}
-Around = tuple[Sized, ...]
-"""What the quantifiers around a term run over, from the outside in."""
 
 
 def interpret(policies: PolicySet, facts: Facts) -> Decision:
@@ -166,13 +164,15 @@ def holds(condition: Condition, facts: Facts) -> bool:
 # Terms.
 
 
-def evaluate(term: Term, facts: Facts, variables: Variables = NO_VARIABLES, around: Around = ()) -> Any:
-    """The value of `term`; raises `Failed` where it has none. `variables`: those of enclosing quantifiers."""
-    return _step(term, facts, variables, around, partial(_value, facts))
+def evaluate(term: Term, facts: Facts, variables: Variables = NO_VARIABLES, times: int = 1) -> Any:
+    """The value of `term`; raises `Failed` where it has none. `variables`: those of enclosing quantifiers, which
+    ask for it up to so many `times`.
+    """
+    return _step(term, facts, variables, times, partial(_value, facts))
 
 
-def _value(facts: Facts, term: Term, variables: Variables, around: Around) -> Any:
-    return evaluate(term, facts, variables, around)
+def _value(facts: Facts, term: Term, variables: Variables, times: int) -> Any:
+    return evaluate(term, facts, variables, times)
 
 
 class NotReached:
@@ -196,19 +196,19 @@ class Trace:
     variables: Variables
 
 
-def trace(term: Term, facts: Facts, variables: Variables = NO_VARIABLES, around: Around = ()) -> Trace:
+def trace(term: Term, facts: Facts, variables: Variables = NO_VARIABLES, times: int = 1) -> Trace:
     """What `evaluate` does on `term`, step by step. Never raises `Failed`: that is an outcome here."""
     children: list[Trace] = []
 
-    def value(part: Term, inner: Variables, within: Around) -> Any:
-        child = trace(part, facts, inner, within)
+    def value(part: Term, inner: Variables, often: int) -> Any:
+        child = trace(part, facts, inner, often)
         children.append(child)
         if isinstance(child.outcome, Failed):
             raise child.outcome
         return child.outcome
 
     try:
-        outcome = _step(term, facts, variables, around, value)
+        outcome = _step(term, facts, variables, times, value)
     except Failed as failed:
         outcome = failed
     if not isinstance(term, Has):
@@ -226,13 +226,13 @@ def _step(
     term: Term,
     facts: Facts,
     variables: Variables,
-    around: Around,
-    value: Callable[[Term, Variables, Around], Any],
+    times: int,
+    value: Callable[[Term, Variables, int], Any],
 ) -> Any:
     """The meaning of each kind of term; `value` gives its parts' values, and is asked for those needed."""
 
     def of(part: Term) -> Any:
-        return value(part, variables, around)
+        return value(part, variables, times)
 
     match term:
         case Const():
@@ -246,9 +246,9 @@ def _step(
         case Item():
             return values.item(of(term.map), of(term.key))
         case Has():
-            return _find(term.operand, facts, variables, around) is not _MISSING
+            return _find(term.operand, facts, variables, times) is not _MISSING
         case Default():
-            present = _find(term.operand, facts, variables, around) is not _MISSING
+            present = _find(term.operand, facts, variables, times) is not _MISSING
             return of(term.operand if present else term.fallback)
         case Not():
             return not truth(of(term.operand), "not")
@@ -277,11 +277,10 @@ def _step(
             return values.set_of([of(member) for member in term.members])
         case Quantify():
             quantity = any if term.kind == "any" else all
-            members = values.visited(of(term.over), term.kind, *around)
+            members = values.visited(of(term.over), term.kind, times)
+            often = times * len(members)
             return quantity(
-                truth(
-                    value(term.condition, {**variables, term.variable: member}, (*around, members)), term.kind
-                )
+                truth(value(term.condition, {**variables, term.variable: member}, often), term.kind)
                 for member in members
             )
         case _:
@@ -292,26 +291,26 @@ _ARITHMETIC = {"+": values.add, "-": values.subtract, "*": values.multiply}
 _MISSING: Final = object()
 
 
-def _find(term: Term, facts: Facts, variables: Variables, around: Around) -> Any:
+def _find(term: Term, facts: Facts, variables: Variables, times: int) -> Any:
     """The value of `term`, or `_MISSING` where a member or item along its chain is absent.
 
     Keys of a map are not on the chain: one that fails, fails.
     """
     match term:
         case Member():
-            record = _find(term.record, facts, variables, around)
+            record = _find(term.record, facts, variables, times)
             if record is _MISSING:
                 return _MISSING
             if not isinstance(record, dict):
                 raise Failed("type", term.name)
             return record.get(term.name, _MISSING)
         case Item():
-            mapping = _find(term.map, facts, variables, around)
+            mapping = _find(term.map, facts, variables, times)
             if mapping is _MISSING:
                 return _MISSING
-            key = evaluate(term.key, facts, variables, around)
+            key = evaluate(term.key, facts, variables, times)
             if not isinstance(mapping, dict) or not isinstance(key, str):
                 raise Failed("type", "key")
             return mapping.get(key, _MISSING)
         case _:
-            return evaluate(term, facts, variables, around)
+            return evaluate(term, facts, variables, times)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 from operator import and_, or_
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
-from pdp.rules.globs import covers, literally
+from pdp.rules.globs import covers, literally, overlap
 from pdp.rules.terms import (
     And,
     Arithmetic,
@@ -41,16 +42,22 @@ ACTION_NAME = Member(Root("action"), "name")
 _TASK_ACTIVE = Member(Root("task"), "active")
 
 
+# A name matches one of them.
+Globs: TypeAlias = tuple[str, ...]
+# Of more tests than these the last are remembered on each side of an `or`: they are held one against the other.
+_MOST = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is certain: terms that are `present`, the resource's type is one of `types`, the action's name
-    matches one of the globs `actions`. None: nothing is known. `TASK` in `present` stands for every member
-    of a task that is not optional. `types` is empty where the type was told to be wrong.
+    """What is certain: terms that are `present`, the resource's type is one of `types` (None: of any), the
+    action's name matches one glob of each of `actions`. `TASK` in `present` stands for every member of a task
+    that is not optional. `types` is empty where the type was told to be wrong.
     """
 
     present: frozenset[Term] = frozenset()
     types: frozenset[str] | None = None
-    actions: tuple[str, ...] | None = None
+    actions: tuple[Globs, ...] = ()
 
     def __and__(self, other: Known) -> Known:
         """Both hold."""
@@ -62,27 +69,42 @@ class Known:
         if other.types is not None:
             # Two tests that no request meets are for `lint` to tell; here the later one is what is read by.
             types = other.types if types is None else types & other.types or other.types
-        return Known(self.present | other.present, types, _narrower(self.actions, other.actions))
+        return Known(self.present | other.present, types, _both(self.actions, other.actions))
 
     def __or__(self, other: Known) -> Known:
         """One of the two holds."""
         if self is NOTHING or other is NOTHING:
             return NOTHING
         types = None if self.types is None or other.types is None else self.types | other.types
-        actions = None
-        if self.actions is not None and other.actions is not None:
-            actions = (*self.actions, *(a for a in other.actions if a not in self.actions))
-        return Known(self.present & other.present, types, actions)
+        return Known(self.present & other.present, types, _either(self.actions, other.actions))
 
 
 NOTHING = Known()
 
 
-def _narrower(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Both bound the name, and one of them is enough: `one` where it lies within `other`, the later test."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one if all(any(covers(wide, narrow) for wide in other) for narrow in one) else other
+def _both(one: tuple[Globs, ...], other: tuple[Globs, ...]) -> tuple[Globs, ...]:
+    """What is left of tests of the name that all hold: none that says no more than another one.
+
+    Of two tests that no name meets, which are for `lint` to tell, the later one is what is read by.
+    """
+    left = tuple(a for a in one if not any(_within_globs(b, a) or not _meet(a, b) for b in other))
+    return (*left, *(b for b in other if not any(_within_globs(a, b) for a in left)))
+
+
+def _either(one: tuple[Globs, ...], other: tuple[Globs, ...]) -> tuple[Globs, ...]:
+    """What holds where all tests of `one` do, and where all of `other` do."""
+    found: tuple[Globs, ...] = ()
+    for a, b in product(one[-_MOST:], other[-_MOST:]):
+        found = _both(found, ((*a, *(glob for glob in b if glob not in a)),))
+    return found
+
+
+def _within_globs(narrow: Globs, wide: Globs) -> bool:
+    return all(any(covers(w, n) for w in wide) for n in narrow)
+
+
+def _meet(one: Globs, other: Globs) -> bool:
+    return any(overlap(a, b) for a in one for b in other)
 
 
 def when(term: Term, outcome: bool) -> Known:
@@ -130,7 +152,7 @@ def _taught(term: Term) -> tuple[Known, Known]:
         case Compare("==", left, right):
             return NOTHING, _equal(left, right) & _equal(right, left)
         case Call("like", (subject, Const(pattern))):
-            return NOTHING, Known(actions=(pattern,)) if subject == ACTION_NAME else NOTHING
+            return NOTHING, Known(actions=((pattern,),)) if subject == ACTION_NAME else NOTHING
         case (
             Const() | Root() | Variable() | Item() | Default() | Compare() | Arithmetic() | Negative()
             | Call() | SetTerm() | Quantify()
@@ -158,7 +180,7 @@ def _within(kind: str, item: Term, container: Term) -> Known:
         if item == RESOURCE_TYPE:
             return Known(types=frozenset(container.value))
         if item == ACTION_NAME:
-            return Known(actions=tuple(map(literally, sorted(container.value))))
+            return Known(actions=(tuple(map(literally, sorted(container.value))),))
     return NOTHING
 
 
@@ -167,5 +189,5 @@ def _equal(left: Term, right: Term) -> Known:
         if left == RESOURCE_TYPE:
             return Known(types=frozenset((right.value,)))
         if left == ACTION_NAME:
-            return Known(actions=(literally(right.value),))
+            return Known(actions=((literally(right.value),),))
     return NOTHING

@@ -5,6 +5,7 @@ Knows what a scope knows; nothing of operators, lets or rules.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from pdp.language import syntax
@@ -13,7 +14,7 @@ from pdp.language.suggest import suggest
 from pdp.rules.agree import fits
 from pdp.rules.attributes import Reading
 from pdp.rules.interface import ROOTS
-from pdp.rules.known import TASK
+from pdp.rules.known import TASK, Known
 from pdp.rules.operators import named
 from pdp.rules.scope import Scope
 from pdp.rules.terms import Has, Item, Member, Root, RootName, Term
@@ -128,17 +129,25 @@ def _undeclared(node: syntax.Attribute, record: Root, scope: Scope) -> Term:
     hint = suggest(name, roots.names(root, scope.known), f"{root}.")
     if root in ("credential", "task"):
         return scope.wrong("PDP307", node.span, f"`{root}` has no attribute `{name}`", hint)
-    message = f"no schema declares `{root}.{name}`"
-    if root == "resource" and scope.known.types is not None and len(scope.known.types) == 1:
-        message = f"the schema of `{next(iter(scope.known.types))}` declares no `{name}`"
     warn = not roots.schema.strict
     if f"{root}.{name}" not in scope.undeclared and (scope.environment.warn or not warn):
         # Told where a rule reads it first.
         scope.undeclared.add(f"{root}.{name}")
+        message = undeclared(root, name, scope.known)
         scope.report(Diagnostic("PDP406", node.span, message, hint, "warning" if warn else "error"))
     if not warn:
         return scope.nothing(node.span)
     return Member(record, name, span=node.span, type=UNKNOWN)
+
+
+def undeclared(root: str, name: str, known: Known) -> str:
+    """What is said of a member of `root` that nothing declares, where so much is known."""
+    if root == "resource" and known.types is not None and len(known.types) == 1:
+        return f"the schema of `{next(iter(known.types))}` declares no `{name}`"
+    if root == "action" and known.actions:
+        actions = _listed([f'action "{glob}"' for glob in known.actions[-1]])
+        return f"no schema declares `{name}` for {actions}"
+    return f"no schema declares `{root}.{name}`"
 
 
 def _conflict(node: syntax.Attribute, record: Root, reading: Reading, scope: Scope) -> Term:
@@ -149,7 +158,7 @@ def _conflict(node: syntax.Attribute, record: Root, reading: Reading, scope: Sco
     return term
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(names: Sequence[str]) -> str:
     shown = [f"`{name}`" for name in names[:3]]
     if len(names) > 3:
         return f"{', '.join(shown)} and {len(names) - 3} more"

@@ -5,10 +5,10 @@ Knows neither what the test expects nor how a case is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pdp.access.values import parse_ip
 from pdp.language import syntax
@@ -17,9 +17,11 @@ from pdp.language.suggest import suggest
 from pdp.rules.agree import fits
 from pdp.rules.fold import fold
 from pdp.rules.globs import literally
+from pdp.rules.heads import named_type
 from pdp.rules.infer import expression
 from pdp.rules.known import Known
 from pdp.rules.operators import literal_member, named
+from pdp.rules.places import undeclared
 from pdp.rules.rules import Case, Expectation
 from pdp.rules.scope import Scope
 from pdp.rules.terms import Const
@@ -42,6 +44,17 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 Cells = Mapping[str, syntax.Expression | syntax.Outcome]
 Find = Callable[[str], Type | None]
 
+
+class Members(NamedTuple):
+    """What a record of a test may state: the type of each member (None: there is none), the names there are,
+    and what is said of another.
+    """
+
+    find: Find
+    names: Iterable[str]
+    lacks: Callable[[str], str]
+
+
 _COMPUTED = {
     "credential": {
         "bound": "state `binding`, and it follows",
@@ -57,6 +70,10 @@ _CREDENTIAL: dict[str, Type] = {
     n: a.type for n, a in CREDENTIAL.attributes if n not in _COMPUTED["credential"]
 }
 _TASK: dict[str, Type] = {n: a.type for n, a in TASK.attributes if n != "active"} | {"expires_in": DURATION}
+_OF_EVIDENCE = {
+    "credential": Members(_CREDENTIAL.get, _CREDENTIAL, lambda name: f"`credential` has no `{name}`"),
+    "task": Members(_TASK.get, _TASK, lambda name: f"`task` has no `{name}`"),
+}
 
 
 @dataclass(slots=True)
@@ -95,7 +112,7 @@ class SetUp:
                     self.audience = _text(value, scope)
                 case syntax.TestAction(value, record):
                     self.action = _text(value, scope)
-                    known = Known(actions=(literally(self.action),))
+                    known = Known(actions=((literally(self.action),),))
                     self._record("action", record, _declared("action", known, scope), scope)
                 case syntax.TestResource(type, id, record):
                     self._resource(type, scope)
@@ -105,9 +122,8 @@ class SetUp:
                     self._record("resource", record, _declared("resource", known, scope), scope)
                 case syntax.TestRecord(root, record):
                     self.places[root] = clause.span
-                    table = {"credential": _CREDENTIAL, "task": _TASK}.get(root)
-                    find = table.get if table is not None else _declared("context", Known(), scope)
-                    self._record(root, record, find, scope)
+                    members = _OF_EVIDENCE.get(root) or _declared("context", Known(), scope)
+                    self._record(root, record, members, scope)
                 case syntax.TestNow(value):
                     now = _value(value, TIMESTAMP, scope)
                     self.now = now if isinstance(now, datetime) else START
@@ -160,26 +176,25 @@ class SetUp:
         scope.names = {**scope.names, name: constant}
 
     def _resource(self, name: syntax.Name, scope: Scope) -> None:
-        roots = scope.environment.roots
-        if name.text not in roots.resources and roots.schema.strict:
-            hint = suggest(name.text, roots.resources)
-            scope.tell("PDP208", name.span, f"no schema declares the resource type `{name.text}`", hint)
-        if name.text != self.type:
+        type = named_type(name, scope)
+        if type != self.type:
             # Attributes of another type would mean nothing here.
             self.records.pop("resource", None)
-        self.type = name.text
+        self.type = type
 
-    def _record(self, root: str, node: syntax.RecordExpression | None, find: Find, scope: Scope) -> None:
+    def _record(
+        self, root: str, node: syntax.RecordExpression | None, members: Members, scope: Scope
+    ) -> None:
         if node is None:
             return
         mine = self.records.setdefault(root, {})
         if root == "task" and any(entry.key.text in ("expires", "expires_in") for entry in node.entries):
             mine.pop("expires", None)
             mine.pop("expires_in", None)
-        mine.update(_entries(node, root, find, scope))
+        mine.update(_entries(node, root, members, scope))
 
 
-def _declared(root: str, known: Known, scope: Scope) -> Find:
+def _declared(root: str, known: Known, scope: Scope) -> Members:
     roots = scope.environment.roots
 
     def find(name: str) -> Type | None:
@@ -188,30 +203,22 @@ def _declared(root: str, known: Known, scope: Scope) -> Find:
             return None if roots.schema.strict else UNKNOWN
         return UNKNOWN if reading.conflict else reading.type
 
-    return find
+    return Members(find, roots.names(root, known), lambda name: undeclared(root, name, known))
 
 
-def _entries(node: syntax.RecordExpression, what: str, find: Find, scope: Scope) -> dict[str, Any]:
+def _entries(node: syntax.RecordExpression, what: str, members: Members, scope: Scope) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for entry in node.entries:
         key = entry.key.text
         computed = _COMPUTED.get(what, {}).get(key)
-        type = find(key)
+        type = members.find(key)
         if key in found:
             scope.tell("PDP206", entry.key.span, f"`{key}` is given twice")
         if computed is not None:
             scope.tell("PDP504", entry.key.span, f"`{key}` is not stated as a member of `{what}`", computed)
             continue
         if type is None:
-            known = {"credential": _CREDENTIAL, "task": _TASK}.get(what)
-            names = known or (scope.environment.roots.names(what, Known()) if what else ())
-            message = f"`{what}` has no `{key}`" if known else f"no schema declares `{what}.{key}`"
-            scope.tell(
-                "PDP504",
-                entry.key.span,
-                message if what else f"this record has no `{key}`",
-                suggest(key, names),
-            )
+            scope.tell("PDP504", entry.key.span, members.lacks(key), suggest(key, members.names))
             type = UNKNOWN
         found[key] = _value(entry.value, type, scope)
     return found
@@ -222,10 +229,10 @@ def _value(node: syntax.Expression | syntax.RecordExpression, wanted: Type, scop
     if isinstance(node, syntax.RecordExpression):
         if isinstance(wanted, RecordOf):
             attributes = dict(wanted.attributes)
-            return _entries(node, "", lambda name: _type(attributes.get(name)), scope)
+            return _entries(node, "", _within(lambda name: _type(attributes.get(name)), attributes), scope)
         if isinstance(wanted, MapOf) or wanted == UNKNOWN:
             inner = wanted.value if isinstance(wanted, MapOf) else UNKNOWN
-            return _entries(node, "", lambda _: inner, scope)
+            return _entries(node, "", _within(lambda _: inner), scope)
         scope.tell("PDP505", node.span, f"this should be {named(wanted)}, not a record")
         return {}
     constant = _constant(node, "a test states constants: it is known before it runs", scope)
@@ -233,6 +240,10 @@ def _value(node: syntax.Expression | syntax.RecordExpression, wanted: Type, scop
         return ""
     _check(constant, wanted, scope)
     return constant.value
+
+
+def _within(find: Find, names: Iterable[str] = ()) -> Members:
+    return Members(find, names, lambda name: f"this record has no `{name}`")
 
 
 def _type(attribute: Attribute | None) -> Type | None:

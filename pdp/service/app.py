@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -20,12 +22,15 @@ from starlette.exceptions import HTTPException
 
 from pdp.answer import problem_document, timestamp_text
 from pdp.evidence.refusals import REFUSALS
+from pdp.evidence.sources import Sources
 from pdp.point import DecisionPoint
 from pdp.service import messages
 from pdp.service.hot import BATCH, DECIDE, Application, Hot, Receive, Scope, Send
 from pdp.service.metrics import CONTENT_TYPE, Metrics
 from pdp.service.reload import Reloader
+from pdp.service.remembered import Remembered
 from pdp.settings import Settings
+from pdp.trusted import Trusted
 
 log = logging.getLogger("pdp.service")
 
@@ -40,13 +45,21 @@ def application(
     metrics: Metrics,
     settings: Settings,
     *,
+    trusted: Trusted,
+    remembered: Remembered,
     close: Callable[[], None],
 ) -> Application:
     """The whole service. `close` is called when it has answered its last request."""
+    sources = trusted.sources
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(reloader.run()), asyncio.create_task(_flushing(metrics))]
+        # Whose keys cannot be read now is not believed, and keeps nobody else waiting.
+        await sources.first()
+        tasks = [
+            asyncio.create_task(running)
+            for running in (reloader.run(), sources.run(), remembered.run(), _flushing(metrics, sources))
+        ]
         try:
             yield
         finally:
@@ -54,6 +67,7 @@ def application(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(close)
+            remembered.close()
             metrics.flush()
 
     rare = FastAPI(
@@ -82,6 +96,14 @@ def application(
             "loaded": timestamp_text(status.loaded),
             "stale": status.stale,
             "problems": status.problems,
+            "keys": [
+                {
+                    "of": source.name,
+                    "read": None if source.read is None else _time(source.read),
+                    "stale": source.problem is not None,
+                }
+                for source in sources.all
+            ],
         }
 
     @rare.get("/metrics", summary="What Prometheus reads", response_class=Response)
@@ -97,11 +119,19 @@ def application(
 
     rare.openapi = lambda: _description(rare)  # type: ignore[method-assign]
     unix = settings.server.uds is not None
-    return Hot(point, metrics, settings.limits, _never_500(rare), unix=unix)
+    nonces = trusted.verifier.trust.proofs.nonces
+    nonce = None if nonces is None else lambda: nonces.current(time.time())
+    return Hot(point, metrics, settings.limits, _never_500(rare), unix=unix, nonce=nonce)
 
 
-async def _flushing(metrics: Metrics) -> None:
+def _time(seconds: float) -> str:
+    return timestamp_text(datetime.fromtimestamp(seconds, UTC).replace(microsecond=0))
+
+
+async def _flushing(metrics: Metrics, sources: Sources) -> None:
     while True:
+        for source in sources.all:
+            metrics.keys(source.name, source.read, stale=source.problem is not None)
         await asyncio.sleep(_FLUSH)
         try:
             metrics.flush()

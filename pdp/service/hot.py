@@ -57,14 +57,23 @@ class Hot:
     """Answers the two hot paths, and hands everything else to `rare`."""
 
     def __init__(
-        self, point: DecisionPoint, metrics: Metrics, limits: Limits, rare: Application, *, unix: bool = False
+        self,
+        point: DecisionPoint,
+        metrics: Metrics,
+        limits: Limits,
+        rare: Application,
+        *,
+        unix: bool = False,
+        nonce: Callable[[], str] | None = None,
     ) -> None:
-        """`unix` when it listens on a Unix socket, and every request comes from there."""
+        """`unix` when it listens on a Unix socket, and every request comes from there. `nonce`, where proofs
+        must hold one, gives the one that goes out with every answer (RFC 9449 section 8.2)."""
         self._point = point
         self._metrics = metrics
         self._limits = limits
         self._rare = rare
         self._unix = unix
+        self._nonce = nonce
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path")
@@ -100,7 +109,10 @@ class Hot:
         if unread:
             await _send_before_the_end(send, status, document, receive)
         else:
-            await _send(send, status, [_JSON if status == 200 else _PROBLEM, _NO_STORE], document)
+            headers = [_JSON if status == 200 else _PROBLEM, _NO_STORE]
+            if self._nonce is not None and status == 200:
+                headers.append((b"dpop-nonce", self._nonce().encode()))
+            await _send(send, status, headers, document)
 
     def decide(self, body: bytes, peer: str) -> tuple[int, bytes]:
         """The status and the body of the answer to one request."""

@@ -62,10 +62,43 @@ class Asserted(Closed):
     scopes: Names = []
 
 
+class Proofs(Closed):
+    """Proofs that the request comes from the credential's holder."""
+
+    dpop: list[str] = Field(
+        default=[], max_length=8, description="The values of the `DPoP` header (RFC 9449)."
+    )
+    wpt: str = Field(default_factory=str, description="A workload proof token (WIMSE; experimental).")
+
+
+class Presented(Closed):
+    """What the client presented, to be verified here: a token, a certificate, or both."""
+
+    token: str = Field(default_factory=str, description="What stands behind the scheme in `Authorization`.")
+    scheme: Literal["Bearer", "DPoP"] = Field("Bearer", description="The scheme in `Authorization`.")
+    proofs: Proofs = Proofs()
+    certificate: str = Field(
+        default_factory=str,
+        description="The certificates of the client's TLS connection, PEM, its own first.",
+    )
+    xfcc: str = Field(
+        default_factory=str,
+        description="Instead: Envoy's `x-forwarded-client-cert`, from an enforcement point that may send it.",
+    )
+
+
 class Credential(Closed):
-    """What was presented with the request."""
+    """What the enforcement point says of the credential, instead of presenting it."""
 
     asserted: Asserted
+
+
+class Sent(Closed):
+    """The request that the enforcement point received. Proofs are made for its method and URI."""
+
+    method: str = Field(default_factory=str, min_length=1, examples=["POST"])
+    uri: str = Field(default_factory=str, min_length=1, examples=["https://ledger.example/entries"])
+    peer: str = Field(default_factory=str, min_length=1, description="Who sent it: an address, or a name.")
 
 
 class Action(Open):
@@ -100,7 +133,8 @@ class DecideRequest(Closed):
     audience: str = Field(min_length=1, description="The service that is called.", examples=["ledger"])
     action: str | Action = Field(examples=["entry.create"])
     caller: Caller | None = None
-    credential: Credential | None = None
+    credential: Credential | Presented | None = None
+    request: Sent | None = None
     resource: Resource | None = None
     task: str | Task | None = Field(None, description="The id of a known task, or a task asserted whole.")
     context: dict[str, Any] | None = Field(None, examples=[{"source_ip": "10.1.2.3"}])
@@ -162,6 +196,14 @@ class BatchAnswer(Closed):
     answers: list[DecideAnswer | Problem]
 
 
+class KeySource(Closed):
+    """The keys of an issuer or trust domain."""
+
+    of: str
+    read: str | None = Field(description="When they were last read; never, when null.")
+    stale: bool = Field(description="They could not be read again.")
+
+
 class Ready(Closed):
     """Whether decisions are made here, by which policies, and whether those are the ones on disk."""
 
@@ -171,6 +213,7 @@ class Ready(Closed):
     loaded: str = Field(description="When the deciding policies were loaded.")
     stale: bool = Field(description="The policies on disk cannot be used; the last good ones decide.")
     problems: int = Field(description="How many problems the policies on disk have.")
+    keys: list[KeySource]
 
 
 class Health(Closed):

@@ -23,6 +23,9 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 # From below one microsecond's worth of rules to what a client would call an outage.
 _BOUNDS = (2e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2, 1e-1, 1.0)
+# How many holders of standing credentials are told apart.
+_HOLDERS = 1_000
+_OTHERS = ("", "others")
 
 
 class Metrics:
@@ -35,6 +38,12 @@ class Metrics:
         self._log_seen = (0, 0)
         self._decisions = Counter(
             "pdp_decisions", "Decisions, by outcome and code.", ("decision", "code"), registry=registry
+        )
+        self._standing = Counter(
+            "pdp_standing_credentials",
+            "Decisions about a caller whose credential can outlive its work, by issuer and caller.",
+            ("issuer", "caller"),
+            registry=registry,
         )
         self._rules = Counter(
             "pdp_rule_decisions", "Decisions that a rule took part in.", ("rule",), registry=registry
@@ -63,6 +72,20 @@ class Metrics:
         self._loaded = Gauge(
             "pdp_policy_rules", "Rules that decide.", registry=registry, multiprocess_mode="livemax"
         )
+        self._keys_read = Gauge(
+            "pdp_keys_read_timestamp_seconds",
+            "When the keys of an issuer or trust domain were last read.",
+            ("of",),
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._keys_stale = Gauge(
+            "pdp_keys_stale",
+            "1 while the keys of an issuer or trust domain cannot be read again.",
+            ("of",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._log_lines = Counter(
             "pdp_decision_log_lines", "Lines of the decision log, by fate.", ("fate",), registry=registry
         )
@@ -71,6 +94,8 @@ class Metrics:
             self._log_lines.labels(fate)
         self._by_outcome: Sums[tuple[str, str | None, tuple[str, ...]]] = Sums()
         self._by_failure: Sums[tuple[str, str]] = Sums()
+        self._by_holder: Sums[tuple[str, str]] = Sums()
+        self._holders: set[tuple[str, str]] = set()
         self._by_status: Sums[int] = Sums()
         self._by_bucket = [0] * (len(_BOUNDS) + 1)
         self._sum = 0.0
@@ -81,6 +106,25 @@ class Metrics:
         self._by_outcome[decision.decision, decision.code, decision.rules] += 1
         for failure in decision.failures:
             self._by_failure[failure.rule, failure.kind] += 1
+        facts = answer.facts
+        if facts is not None and facts.credential.get("standing"):
+            self._stands(facts.credential.get("issuer", ""), facts.caller["id"])
+
+    def _stands(self, issuer: str, caller: str) -> None:
+        """Count a standing credential. Names come from outside: of too many, the rest count together."""
+        holder = issuer, caller
+        if holder not in self._holders:
+            if len(self._holders) >= _HOLDERS:
+                holder = _OTHERS
+            self._holders.add(holder)
+        self._by_holder[holder] += 1
+
+    def keys(self, of: str, read: float | None, *, stale: bool) -> None:
+        """When the keys of an issuer or trust domain were last read (epoch seconds), and whether they still
+        can be."""
+        if read is not None:
+            self._keys_read.labels(of).set(read)
+        self._keys_stale.labels(of).set(stale)
 
     def took(self, seconds: float) -> None:
         """Count the time of one answer."""
@@ -112,6 +156,9 @@ class Metrics:
         failures, self._by_failure = self._by_failure, Sums()
         for (rule, kind), count in failures.items():
             self._failures.labels(rule, kind).inc(count)
+        holders, self._by_holder = self._by_holder, Sums()
+        for (issuer, caller), count in holders.items():
+            self._standing.labels(issuer, caller).inc(count)
         statuses, self._by_status = self._by_status, Sums()
         for status, count in statuses.items():
             self._problems.labels(str(status)).inc(count)

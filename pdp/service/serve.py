@@ -24,8 +24,11 @@ from pdp.point import DecisionPoint
 from pdp.service.app import application
 from pdp.service.metrics import MULTIPROCESS, Metrics
 from pdp.service.reload import Reloader
+from pdp.service.remembered import Remembered
 from pdp.settings import Settings
 from pdp.state.audit import STDOUT, DecisionLog
+from pdp.state.store import StoreError
+from pdp.trusted import Trusted
 
 log = logging.getLogger("pdp.service")
 
@@ -67,11 +70,24 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
         except OSError as error:
             log.error("the decision log %s cannot be opened: %s", settings.decision_log.to, error.strerror)
             return USAGE
+    try:
+        remembered = Remembered(settings, shared_folder())
+    except StoreError as error:
+        log.error("the state cannot be used: %s", error)
+        return USAGE
+    trusted = Trusted(settings, remembered.secret)
     metrics = Metrics(decisions.counts if decisions else lambda: (0, 0))
-    point = DecisionPoint(program, settings, record=_recorder(metrics, decisions))
+    point = DecisionPoint(
+        program,
+        settings,
+        verifier=trusted.verifier,
+        replay=remembered.replay,
+        sightings=remembered.sightings,
+        record=_recorder(metrics, decisions),
+    )
     reloader = Reloader(point, loader.load, policies.path, metrics, watch=policies.reload)
     close = decisions.close if decisions else _nothing
-    app = application(point, reloader, metrics, settings, close=close)
+    app = application(point, reloader, metrics, settings, trusted=trusted, remembered=remembered, close=close)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -133,8 +149,14 @@ def _recorder(metrics: Metrics, decisions: DecisionLog | None) -> Callable[..., 
 
 def _turns(settings: Settings) -> Path | None:
     """What several workers lock while one of them writes to the standard output of all."""
+    folder = shared_folder()
+    return folder / "stdout" if folder is not None and settings.decision_log.to == STDOUT else None
+
+
+def shared_folder() -> Path | None:
+    """The folder that the workers of one service share, where there are several."""
     folder = os.environ.get(MULTIPROCESS)
-    return Path(folder, "stdout") if folder is not None and settings.decision_log.to == STDOUT else None
+    return None if folder is None else Path(folder)
 
 
 def _nothing() -> None:

@@ -16,10 +16,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
 from pdp.service.metrics import MULTIPROCESS
+from pdp.service.remembered import prepare
 from pdp.settings import Settings
 
 log = logging.getLogger("pdp.supervisor")
@@ -49,7 +51,8 @@ def supervise(settings: Settings, listening: socket.socket, ready: Callable[[int
     code is that of the first that could not.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    with tempfile.TemporaryDirectory(prefix="pdp-metrics-") as folder:
+    with tempfile.TemporaryDirectory(prefix="pdp-") as folder:
+        prepare(Path(folder))
         return _Supervisor(settings, listening, ready, folder).run()
 
 

@@ -14,8 +14,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pdp.answer import Answer, duty_record, encode_json, facts_record, timestamp_text
 
@@ -222,6 +224,7 @@ def request_record(answer: Answer) -> dict[str, Any]:
         caller = request.caller or {}
         return {
             "caller": {name: caller[name] for name in ("id", "kind") if isinstance(caller.get(name), str)},
+            "credential": _credential(request.credential) if _is_presented(request.credential) else None,
             "audience": request.audience,
             "action": request.action,
             "resource": {"type": request.resource_type, "id": request.resource_id},
@@ -229,7 +232,7 @@ def request_record(answer: Answer) -> dict[str, Any]:
         }
     return {
         "caller": None if request.caller is None else _declared(request.caller, facts.caller),
-        "credential": request.credential,
+        "credential": _credential(request.credential),
         "audience": request.audience,
         "action": {"name": request.action, **_declared(request.action_attributes, facts.action)},
         "resource": {
@@ -239,7 +242,35 @@ def request_record(answer: Answer) -> dict[str, Any]:
         },
         "task": request.task,
         "context": _declared(request.context, facts.context),
+        "request": _sent(request.sent),
     }
+
+
+def _is_presented(credential: dict[str, Any] | None) -> bool:
+    return credential is not None and "asserted" not in credential
+
+
+def _credential(credential: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was asserted; of what was presented only what it was, and a digest to know the token again by."""
+    if credential is None or not _is_presented(credential):
+        return credential
+    told: dict[str, Any] = {"presented": sorted(credential)}
+    token = credential.get("token")
+    if token is not None:
+        told["token"] = f"sha256:{sha256(token.encode()).hexdigest()}"
+    return told
+
+
+def _sent(sent: dict[str, str] | None) -> dict[str, str] | None:
+    """The request that the enforcement point received; of its URI nothing in which secrets are put."""
+    if sent is None or "uri" not in sent:
+        return sent
+    try:
+        uri = urlsplit(sent["uri"])
+    except ValueError:
+        return {**sent, "uri": ""}
+    host = uri.netloc.rpartition("@")[2]
+    return {**sent, "uri": f"{uri.scheme}://{host}{uri.path}"}
 
 
 def _declared(attributes: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:

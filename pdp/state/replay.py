@@ -8,83 +8,130 @@ attacker would make room for a replay. Knows no tokens: only names, holders and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
+from random import randrange
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct, msgpack
 
-from pdp.state.store import Entry, Store
+from pdp.state.store import Entry, Store, StoreError, name
 
-Outcome = Literal["first", "seen", "full"]
+Outcome = Literal["first", "seen", "full", "before"]
+"""`first`: nobody had used any of it, and now it is used. `seen`: somebody had. `full`: there is no room to
+remember it. `before`: it was made before this memory began, which cannot know. Only `first` may be allowed."""
 
 # How often a lost race is run again. Each turn somebody else won, so a crowd of this many is let through.
 _TURNS: Final = 64
-_PERIOD: Final = 60
-_SHARDS: Final = 64
+# All that is live is counted in this many places, so that two processes seldom write the same one; but none
+# has less room than this, for a place that is full is full for whoever comes to it.
+_PLACES: Final = 64
+_PLACE: Final = 1_024
+# The shortest time (seconds) that is counted apart.
+_GRAIN: Final = 8
+_FOR_GOOD: Final = 2.0**53
 
 
 class Use(Struct, frozen=True, gc=False):
-    """Something that may be used once: the fields that name it, its end (epoch seconds), and whose it is."""
+    """Something that may be used once: the fields that name it, and whose it is.
+
+    `issued` is when it was made, and `expires` when it would no longer be accepted (epoch seconds).
+    """
 
     fields: tuple[str, ...]
+    issued: float
     expires: float
     holder: str
 
 
 class Replay:
-    """What was used, in a store. `quota` bounds what one holder may use in a minute, `room` what all may."""
+    """What was used, in a store.
 
-    def __init__(self, store: Store, *, quota: int = 6_000, room: int = 600_000) -> None:
+    `quota` bounds how many uses of one holder are remembered at a time, `room` how many of all. A use counts
+    until it has ended, and longer by at most a quarter of its life (or eight seconds): never more than these
+    are live, and what is about to end may be in the way of what is new.
+
+    `begun` (epoch seconds) is for a store that forgets: when it was empty. What was made before may have been
+    used before, and is refused. `ahead` is how far the clocks that are believed may be ahead of ours
+    (seconds): what they made shortly before `begun` says that it was made after.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        quota: int = 30_000,
+        room: int = 600_000,
+        begun: float | None = None,
+        ahead: float = 60.0,
+    ) -> None:
         self._store = store
         self._quota = quota
-        self._room = max(1, room // _SHARDS)
+        places = max(1, min(_PLACES, room // _PLACE))
+        self._places = [name("all", str(place)) for place in range(places)]
+        self._room = room // places
+        self._begun = float("-inf") if begun is None else begun + ahead
 
     def use(self, uses: Sequence[Use], seconds: float) -> Outcome:
         """Whether this is the first use of all of them, which it then was. Raises `StoreError`.
 
-        One that was `seen` uses none of the others up.
+        Otherwise none of them is used up by it.
         """
-        names = [name("use", *use.fields) for use in uses]
-        period = int(seconds) // _PERIOD
-        counters = {
-            counter: limit
-            for use, used in zip(uses, names, strict=True)
-            for counter, limit in (
-                (name("holder", use.holder, str(period)), self._quota),
-                (name("all", str(used[0] % _SHARDS), str(period)), self._room),
-            )
-        }
+        if not uses:
+            return "first"
+        place = self._places[randrange(len(self._places))]
+        names: list[bytes] = []
+        counted: dict[bytes, list[int]] = {place: []}
+        for use in uses:
+            # What has ended would be forgotten at once, and be the first again.
+            if not use.expires > seconds:
+                return "seen"
+            if use.issued < self._begun:
+                return "before"
+            names.append(name("use", *use.fields))
+            end = _end(use.expires, seconds)
+            counted[place].append(end)
+            counted.setdefault(name("holder", use.holder), []).append(end)
         if len(set(names)) < len(names):
             return "seen"
+        keys = [*names, *counted]
         for _ in range(_TURNS):
-            snapshot = self._store.read([*names, *counters], seconds)
+            snapshot = self._store.read(keys, seconds)
             found = snapshot.entries
-            if any(found[used] is not None for used in names):
-                return "seen"
-            counts = {counter: _count(found[counter]) for counter in counters}
-            if any(counts[counter] >= limit for counter, limit in counters.items()):
-                return "full"
-            changes: dict[bytes, Entry | None] = {
-                used: Entry(b"", use.expires) for use, used in zip(uses, names, strict=True)
-            }
-            changes |= {
-                counter: Entry((count + 1).to_bytes(8), (period + 2) * _PERIOD)
-                for counter, count in counts.items()
-            }
+            changes: dict[bytes, Entry | None] = {}
+            for used, use in zip(names, uses, strict=True):
+                if found[used] is not None:
+                    return "seen"
+                changes[used] = Entry(b"", use.expires)
+            for counter, added in counted.items():
+                counts = _counts(found[counter], added, seconds)
+                if sum(counts.values()) > (self._room if counter is place else self._quota):
+                    return "full"
+                changes[counter] = Entry(_encode(counts), max(counts))
             if self._store.commit(snapshot, changes, seconds):
                 return "first"
         return "full"
 
 
-def _count(entry: Entry | None) -> int:
-    return 0 if entry is None else int.from_bytes(entry.value)
+_encode = msgpack.Encoder().encode
+_decode = msgpack.Decoder(dict[int, int]).decode
 
 
-def name(*fields: str) -> bytes:
-    """A key for fields. Each is hashed after its length, so that no two lists of fields share a key."""
-    digest = sha256()
-    for field in fields:
-        data = field.encode()
-        digest.update(len(data).to_bytes(8))
-        digest.update(data)
-    return digest.digest()
+def _counts(entry: Entry | None, added: Sequence[int], seconds: float) -> dict[int, int]:
+    """How many of what is counted are live now, by when they end; with those that are added."""
+    try:
+        before = {} if entry is None else _decode(entry.value)
+    except MsgspecError:
+        raise StoreError("a count is no count") from None
+    counts = {end: count for end, count in before.items() if end > seconds}
+    for end in added:
+        counts[end] = counts.get(end, 0) + 1
+    return counts
+
+
+def _end(expires: float, seconds: float) -> int:
+    """The end that a use is counted with: later than its own by less than a quarter of its life, or a grain.
+
+    So there are a handful of ends for each doubling of the lives, however many uses.
+    """
+    last = min(expires, _FOR_GOOD)
+    grain = max(_GRAIN, 1 << max(0, int(last - seconds).bit_length() - 3))
+    return int(last // grain + 1) * grain

@@ -7,11 +7,12 @@ stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -39,8 +40,8 @@ class StoreError(Exception):
 class Store(Protocol):
     """Named values with an end. Both methods raise `StoreError`."""
 
-    def read(self, keys: Iterable[bytes], seconds: float) -> Snapshot:
-        """What stands under `keys` now (`seconds`, epoch)."""
+    def read(self, keys: Collection[bytes], seconds: float) -> Snapshot:
+        """What stands under `keys` now (`seconds`, epoch). A thousand keys are not too many."""
 
     def commit(self, snapshot: Snapshot, changes: Changes, seconds: float) -> bool:
         """Make all `changes`, to keys of `snapshot`, if all of it is still so; else nothing, and False.
@@ -55,3 +56,12 @@ class Store(Protocol):
 # A clock that is set back must not bring back what had ended: what has ended is kept a while, unseen, before
 # it is taken away.
 GRACE: Final = 300.0
+# Half of SHA-256: a key that others share cannot be found, and a million of them take half the room.
+_LENGTH: Final = 16
+
+_encode = msgpack.Encoder().encode
+
+
+def name(*fields: str) -> bytes:
+    """A key for fields. Each is hashed after its length, so that no two lists of fields share a key."""
+    return sha256(_encode(fields)).digest()[:_LENGTH]

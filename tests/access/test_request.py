@@ -88,6 +88,9 @@ def test_a_request_cannot_be_changed():
 
 
 NAME = "must have 1 to 2048 characters"
+NOTHING = "presents nothing: a token, a certificate, or `asserted`"
+PROOFS = "must be an array of at most 8 strings"
+SENT = "must be a string, and not empty"
 
 
 @pytest.mark.parametrize(
@@ -115,9 +118,44 @@ NAME = "must have 1 to 2048 characters"
         ({"resource": {"type": "file", "id": 7}}, "/resource/id", "must be a string"),
         ({"resource": {"type": "file", "id": None}}, "/resource/id", "must be a string"),
         ({"credential": "ey…"}, "/credential", "must be an object"),
-        ({"credential": {}}, "/credential/asserted", "is missing"),
+        ({"credential": {}}, "/credential", NOTHING),
+        ({"credential": {"scheme": "Bearer"}}, "/credential", NOTHING),
         ({"credential": {"jwt": "ey…"}}, "/credential/jwt", "a credential has no such member"),
-        ({"credential": {"asserted": {}, "jwt": ""}}, "/credential/jwt", "a credential has no such member"),
+        (
+            {"credential": {"asserted": {}, "token": ""}},
+            "/credential/token",
+            "cannot stand beside `asserted`",
+        ),
+        ({"credential": {"token": None}}, "/credential/token", "must be a string"),
+        ({"credential": {"token": ["ey…"]}}, "/credential/token", "must be a string"),
+        ({"credential": {"certificate": {}}}, "/credential/certificate", "must be a string"),
+        ({"credential": {"xfcc": 1}}, "/credential/xfcc", "must be a string"),
+        (
+            {"credential": {"certificate": "", "xfcc": ""}},
+            "/credential/xfcc",
+            "stands beside `certificate`: one of the two is enough",
+        ),
+        ({"credential": {"token": "", "scheme": None}}, "/credential/scheme", "must be a string"),
+        (
+            {"credential": {"token": "", "scheme": "bearer"}},
+            "/credential/scheme",
+            "must be `Bearer` or `DPoP`",
+        ),
+        ({"credential": {"token": "", "proofs": []}}, "/credential/proofs", "must be an object"),
+        (
+            {"credential": {"token": "", "proofs": {"dpo": []}}},
+            "/credential/proofs/dpo",
+            "is no kind of proof",
+        ),
+        ({"credential": {"token": "", "proofs": {"dpop": "ey…"}}}, "/credential/proofs/dpop", PROOFS),
+        ({"credential": {"token": "", "proofs": {"dpop": [1]}}}, "/credential/proofs/dpop", PROOFS),
+        ({"credential": {"token": "", "proofs": {"dpop": [""] * 9}}}, "/credential/proofs/dpop", PROOFS),
+        ({"credential": {"token": "", "proofs": {"wpt": []}}}, "/credential/proofs/wpt", "must be a string"),
+        ({"request": []}, "/request", "must be an object"),
+        ({"request": {"url": ""}}, "/request/url", "a request has no such member"),
+        ({"request": {"method": 1}}, "/request/method", SENT),
+        ({"request": {"uri": ""}}, "/request/uri", SENT),
+        ({"request": {"peer": None}}, "/request/peer", SENT),
         ({"credential": {"asserted": None}}, "/credential/asserted", "must be an object"),
         ({"credential": {"asserted": []}}, "/credential/asserted", "must be an object"),
         ({"credential": {"asserted": {"age": 1}}}, "/credential/asserted/lifetime", "is missing"),
@@ -147,6 +185,20 @@ def test_what_follows_from_evidence_cannot_be_asserted(name):
         f"/credential/asserted/{name}",
         "cannot be asserted of a credential",
     )
+
+
+def test_what_was_presented_is_taken_as_it_is():
+    credential = {
+        "token": "ey…",
+        "scheme": "DPoP",
+        "proofs": {"dpop": ["a", "b"], "wpt": "c"},
+        "xfcc": "Hash=…",
+    }
+    sent = {"method": "POST", "uri": "https://ledger.example/entries", "peer": "10.1.2.3"}
+    request = parse(credential=credential, request=sent)
+    assert (request.credential, request.sent) == (credential, sent)
+    assert parse(credential={"certificate": "…"}).credential == {"certificate": "…"}
+    assert parse(request={}).sent == {}
 
 
 @pytest.mark.parametrize("missing", ["audience", "action"])

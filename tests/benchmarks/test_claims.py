@@ -12,6 +12,7 @@ from benchmarks import estate
 from benchmarks.peers import PEERS
 from benchmarks.run import main
 from benchmarks.servers import ask, ours, running
+from benchmarks.verifiers import VERIFIERS
 
 
 def test_claims_are_measured_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +28,21 @@ def test_claims_are_measured_printed_and_kept(tmp_path: Path, capsys: pytest.Cap
         assert {*figures[timed], *figures["missing"]} == peers
         assert "pdp" in figures[timed]
     assert results.with_suffix(".svg").read_text().startswith("<svg ")
+
+
+def test_evidence_is_measured_over_its_signatures_and_beside_asserted_callers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results.json"
+    assert main(["evidence", "--scale", "quick", "--results", str(results)]) == 0
+    assert "Verifying a credential" in capsys.readouterr().out
+    kept = json.loads(results.read_text())["evidence"]
+    figures = kept["figures"]
+    for way in ("fresh", "proved"):
+        assert {*figures["verification"][way], *figures["missing"]} == {*VERIFIERS}
+    assert {*figures["decide"]} == {"asserted", "token seen before", "fresh token"}
+    assert len(kept["aims"]) == 5
+    assert "Verifying a token" in results.with_suffix(".svg").read_text()
 
 
 def test_the_service_decides_the_sample_and_is_gone_afterwards(tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ RESULTS: dict[str, Any] = {
     },
     "service": {"figures": {"servers": {"pdp": {"rate": 26_000.0}, "nginx": {"rate": 90_000.0}}}},
     "load": {"figures": {"rules": 10_000, "seconds": {"pdp": {"cold": 4.5, "changed": 0.09}}}},
+    "evidence": {
+        "figures": {
+            "verification": {
+                "fresh": {name: {"median": 1e-4} for name in ("the signatures alone", "pdp", "PyJWT")},
+                "seen": {"pdp": {"median": 1e-6}},
+            }
+        }
+    },
 }
 
 
@@ -147,4 +155,4 @@ def test_a_claim_that_there_is_not_is_wrong_usage(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as end:
         main(["speed"])
     assert end.value.code == 2
-    assert "there is no claim `speed`: decide, growth, service, load" in capsys.readouterr().err
+    assert "there is no claim `speed`: decide, growth, service, load, evidence" in capsys.readouterr().err

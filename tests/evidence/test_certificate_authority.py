@@ -26,6 +26,7 @@ from tests.evidence.certificate_authority import (
     certificate_authority,
     escaped,
     forwarded,
+    leaf,
 )
 
 NAME = "prod.example"
@@ -75,12 +76,6 @@ def told(chain: str, **values: str) -> Presented:
     return Presented(xfcc=forwarded(chain, **values), forwards=True)
 
 
-def first(chain: str) -> str:
-    """A chain without what stands behind its first certificate."""
-    end = "-----END CERTIFICATE-----\n"
-    return chain[: chain.index(end) + len(end)]
-
-
 @pytest.mark.parametrize("present", [shown, told])
 def test_a_certificate_is_evidence_of_the_workload_it_names(present: type[Presented], domain: Domain) -> None:
     found = Believer(domain).verify(present(domain.issue(WORKLOAD)))
@@ -97,17 +92,26 @@ def test_certificates_from_before_and_after_a_new_intermediate_are_believed(doma
 
 def test_a_new_root_refuses_nobody_when_it_was_in_the_bundle_before(domain: Domain) -> None:
     believer, before = Believer(domain), domain.issue(WORKLOAD)
-    domain.new_root()
-    after = domain.issue(WORKLOAD)
-    assert believer.refusal(shown(after)) == CERTIFICATE_UNTRUSTED
+    domain.add_root()
     believer.read(domain.name, domain.bundle())
-    for chain in (before, after):
+    domain.new_intermediate()
+    for chain in (before, domain.issue(WORKLOAD)):
         believer.verify(shown(chain))
+
+
+def test_a_new_root_is_not_believed_before_it_is_in_the_bundle(domain: Domain) -> None:
+    believer = Believer(domain)
+    domain.add_root()
+    domain.new_intermediate()
+    chain = domain.issue(WORKLOAD)
+    assert believer.refusal(shown(chain)) == CERTIFICATE_UNTRUSTED
+    believer.read(domain.name, domain.bundle())
+    believer.verify(shown(chain))
 
 
 def test_a_certificate_is_refused_once_its_root_is_no_more_in_the_bundle(domain: Domain) -> None:
     believer, chain = Believer(domain), domain.issue(WORKLOAD)
-    domain.new_root()
+    domain.add_root()
     believer.verify(shown(chain))
     believer.read(domain.name, domain.bundle(domain.roots[1:]))
     assert believer.refusal(shown(chain)) == CERTIFICATE_UNTRUSTED
@@ -130,7 +134,7 @@ def test_a_certificate_ends_with_the_intermediate_that_issued_it(domain: Domain)
 
 def test_a_certificate_without_the_intermediate_leads_to_no_root(domain: Domain) -> None:
     believer, chain = Believer(domain), domain.issue(WORKLOAD)
-    assert believer.refusal(shown(first(chain))) == CERTIFICATE_UNTRUSTED
+    assert believer.refusal(shown(leaf(chain))) == CERTIFICATE_UNTRUSTED
 
 
 def test_nobody_else_issues_for_a_trust_domain(authority: CertificateAuthority, domain: Domain) -> None:
@@ -145,7 +149,7 @@ def test_nobody_else_issues_for_a_trust_domain(authority: CertificateAuthority, 
 
 def test_an_authority_is_no_workload(domain: Domain) -> None:
     believer, chain = Believer(domain), domain.issue(WORKLOAD)
-    assert believer.refusal(shown(chain.removeprefix(first(chain)))) == CERTIFICATE_INVALID
+    assert believer.refusal(shown(chain.removeprefix(leaf(chain)))) == CERTIFICATE_INVALID
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,39 @@ def signers() -> list[Signer]:
 
 # 1. What it says.
 
-TEXTS = ["", "a", "ledger", "é", "e\u0301", "ſ", "\u212a", "😀", "\u0000", "\x7f", "\u2028", "a/b", '"', "\\", "\x1f"]
-NUMBERS = [0, 1, -1, INT_MAX, INT_MAX + 1, INT_MIN, INT_MIN - 1, 2**53, 0.5, -0.0, 1e-320, 1.5e300, 4.35, 1e16]
+TEXTS = [
+    "",
+    "a",
+    "ledger",
+    "é",
+    "e\u0301",
+    "ſ",
+    "\u212a",
+    "😀",
+    "\u0000",
+    "\x7f",
+    "\u2028",
+    "a/b",
+    '"',
+    "\\",
+    "\x1f",
+]
+NUMBERS = [
+    0,
+    1,
+    -1,
+    INT_MAX,
+    INT_MAX + 1,
+    INT_MIN,
+    INT_MIN - 1,
+    2**53,
+    0.5,
+    -0.0,
+    1e-320,
+    1.5e300,
+    4.35,
+    1e16,
+]
 TIMES = [-700, -301, -300, -299, -11, -10, -9, -1, 0, 1, 9, 10, 11, 289, 290, 300, 591, 10**12]
 ODD_TIMES = [str(SECONDS), SECONDS + 0.5, SECONDS + 60.0, True, None, -1, 1e300, [SECONDS], {}]
 
@@ -95,8 +126,9 @@ def changed(choose: Choices, members: Mapping[str, Any], pool: Pool) -> dict[str
 # 2. How it is spelled.
 
 PIECES = [
-    b'{"a":1}', b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\u0000", b"\\ud800", b"\\/", b"\x00", b"\n", b" ",
-    b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"0", b"-", b"e5", b".0", b"NaN", b"1e400", b"//", b"/**/", b'"sub":"x",',
+    b'{"a":1}', b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\u0000", b"\\ud800", b"\\/", b"\x00",
+    b"\n", b" ", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"0", b"-", b"e5", b".0", b"NaN", b"1e400",
+    b"//", b"/**/", b'"sub":"x",',
 ]  # fmt: skip
 
 
@@ -117,12 +149,12 @@ def spelled(choose: Choices, value: Any) -> str:
     return text.replace("/", "\\/") if choose.chance(20) else text
 
 
-def scratched(choose: Choices, data: bytes) -> bytes:
+def scratched(choose: Choices, data: bytes, pieces: Sequence[bytes] = PIECES) -> bytes:
     """`data` with something put in, taken out or turned over."""
     at = choose.number(0, len(data))
     match choose.number(0, 4):
         case 0:
-            return data[:at] + choose.one(PIECES) + data[at:]
+            return data[:at] + choose.one(pieces) + data[at:]
         case 1:
             return data[:at] + data[at + choose.number(1, 3) :]
         case 2 if at < len(data):
@@ -193,7 +225,7 @@ def smudged(choose: Choices, token: str) -> str:
 def token(
     choose: Choices,
     header: dict[str, Any],
-    claims: dict[str, Any],
+    claims: Mapping[str, Any],
     signer: Signer,
     others: Sequence[Signer],
     *,
@@ -209,14 +241,18 @@ def token(
         header = changed(choose, header, headers)
     for _ in range(choose.one([0, 0, 0, 1, 2])):
         claims = changed(choose, claims, claim_values)
-    claims |= {choose.one(TEXTS) + "-": value(choose) for _ in range(choose.number(0, 3))}
+    claims = {**claims, **{choose.one(TEXTS) + "-": value(choose) for _ in range(choose.number(0, 3))}}
     # 2.
-    parts = [spelled(choose, part).encode() if choose.chance(40) else compact(part) for part in (header, claims)]
+    parts = [
+        spelled(choose, part).encode() if choose.chance(40) else compact(part) for part in (header, claims)
+    ]
     if choose.chance(20):
         at = choose.number(0, 1)
         parts[at] = scratched(choose, parts[at]) or b"{}"
     if choose.chance(3):
-        parts[1] = parts[1].decode("utf-8", "replace").encode(choose.one(["utf-16", "utf-16-le", "utf-32-be"]))
+        parts[1] = (
+            parts[1].decode("utf-8", "replace").encode(choose.one(["utf-16", "utf-16-le", "utf-32-be"]))
+        )
     # 3.
     signing_input = f"{b64(parts[0])}.{b64(parts[1])}".encode()
     signature = signer.sign(signing_input)

@@ -273,6 +273,8 @@ class Conditions(Values):
         choices = self.choices
         type = choices.one((STRING, INT))
         over = self._leaf(SetOf(type), scope)
+        if isinstance(over, Const):
+            return self._quantify(type, scope)
         self._bound += 2
         one, other = (Variable(f"x{self._bound - at}", type=type) for at in (1, 0))
         same = Compare("==", one, other, type=BOOL)

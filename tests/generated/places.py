@@ -8,7 +8,7 @@ from functools import cache
 from generated.estate import SCHEMA
 from pdp.rules.agree import fits
 from pdp.rules.attributes import Roots
-from pdp.rules.known import TASK, Known
+from pdp.rules.known import TASK, Globs, Known
 from pdp.rules.terms import Member, Quantify, Root, Term, parts
 from pdp.schema.types import STRING, TIMESTAMP, UNKNOWN, RecordOf, Type
 
@@ -27,7 +27,7 @@ class Place:
 
 
 _Types = frozenset[str] | None
-_Actions = tuple[str, ...] | None
+_Actions = tuple[Globs, ...]
 
 
 def places(type: Type, known: Known, strict: bool) -> tuple[Place, ...]:

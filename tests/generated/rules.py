@@ -142,7 +142,7 @@ def _known(head: Head) -> Known:
     if head.resource_type is None and head.actions is None:
         return NOTHING
     types = None if head.resource_type is None else frozenset((head.resource_type,))
-    return Known(types=types, actions=head.actions)
+    return Known(types=types, actions=() if head.actions is None else (head.actions,))
 
 
 def _head(choices: Choices, *, forbid: bool) -> Head:

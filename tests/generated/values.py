@@ -116,6 +116,9 @@ class Values:
             readable = [place.term for place in self._places(type, scope) if place.readable(scope.known)]
             if readable:
                 return choices.one(readable)
+        if isinstance(type, SetOf) and type.member in estate.MANY and not scope.variables:
+            if choices.number(0, 399) == 399:
+                return Const(estate.MANY[type.member], type=type)
         return self._literal(type, scope)
 
     def _literal(self, type: Type, scope: Scope) -> Term:
@@ -131,8 +134,6 @@ class Values:
                 return Const(self.choices.near(LITERALS[type]), type=type)
 
     def _literal_set(self, member: Type) -> Term:
-        if member in estate.MANY and self.choices.number(0, 399) == 399:
-            return Const(estate.MANY[member], type=SetOf(member))
         pool = member.members if isinstance(member, Enum) else LITERALS[member]
         values = frozenset(self.choices.some(pool, 0, 4))
         return Const(

@@ -103,7 +103,7 @@ clauses = st.one_of(
     st.builds(s.AudienceClause, some(patterns)),
     st.builds(s.ActionClause, some(patterns, most=5)),
     st.builds(s.ResourceClause, st.none(), st.just(())),
-    st.builds(s.ResourceClause, names, some(patterns)),
+    st.builds(s.ResourceClause, dotted, some(patterns)),
     st.builds(s.When, expressions, st.booleans()),
     st.builds(s.Require, names, records, st.booleans()),
     because,
@@ -124,7 +124,7 @@ test_clauses = st.one_of(
     st.builds(s.TestCaller, st.none() | kinds, st.none() | stated, st.none() | records),
     st.builds(s.TestAudience, stated),
     st.builds(s.TestAction, stated, st.none() | records),
-    st.builds(s.TestResource, names, st.none() | stated, st.none() | records),
+    st.builds(s.TestResource, dotted, st.none() | stated, st.none() | records),
     st.builds(s.TestRecord, st.sampled_from(("credential", "task", "context")), records),
     st.builds(s.TestNow, stated),
     st.builds(

@@ -44,6 +44,22 @@ def test_use_gives_the_lets_defs_and_schema_of_a_module(use: str, name: str) -> 
     assert codes(text.replace(f"{name}.", "other."), teams__ledger=ledger) == ["PDP201", "PDP201"]
 
 
+def test_a_resource_type_is_named_by_the_module_whose_schema_declares_it_or_by_itself() -> None:
+    ledger = "schema { resource entry { amount: int } }"
+    text = 'use teams.ledger forbid a { resource {} "e-*" when resource.amount > 1 because "x" }'
+    test = 'test "t" { resource {} "e-1" { amount: 2 } expect deny by a }'
+    dotted, plain = (
+        checked((text + test).replace("resource {}", f"resource {name}"), teams__ledger=ledger)
+        for name in ("ledger.entry", "entry")
+    )
+    assert dotted.diagnostics == plain.diagnostics == ()
+    assert [rule.head for rule in dotted.policies.rules] == [rule.head for rule in plain.policies.rules]
+    assert [case.resource for case in dotted.policies.cases] == [{"type": "entry", "id": "e-1", "amount": 2}]
+    for wrong, code in (("other.entry", "PDP201"), ("ledger.order", "PDP208")):
+        assert codes(text.replace("{}", wrong, 1), teams__ledger=ledger) == [code]
+    assert codes(text.replace("{}", "ledger.entry", 1), teams__ledger="schema { resource") == ["PDP113"]
+
+
 def test_a_circle_of_use_is_an_error_that_shows_the_circle() -> None:
     (found,) = checked("use b", b="use c", c="use m").diagnostics
     assert found.code == "PDP204"

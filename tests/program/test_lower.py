@@ -284,12 +284,13 @@ def test_any_and_all_put_every_other_set_in_order_where_they_are_asked(over):
 def test_those_within_one_another_are_told_what_is_around_them():
     inner = Quantify("all", "b", Const(frozenset({1})), Const(True))
     middle = Quantify("any", "c", of(SetOf(INT)), Not(inner))
-    _, kind, _, members, condition = lowered(Quantify("any", "a", of(SetOf(INT)), middle))
-    assert (kind, members) == ("any", ("keep", "kept1", ("call", "visited", X, ("text", "any"))))
-    again = ("call", "visited", X, ("text", "any"), ("kept", "kept1"))
-    assert condition[3] == ("keep", "kept2", again)
-    literal = condition[4][1][3]
-    assert literal == ("call", "bounded", LITERAL, ("text", "all"), ("kept", "kept1"), ("kept", "kept2"))
+    outer = Quantify("any", "a", of(SetOf(INT)), middle)
+    _, _, _, first, (_, _, _, second, (_, (_, _, _, third, _))) = lowered(outer)
+    assert first == ("keep", "kept1", ("call", "visited", X, ("text", "any")))
+    times = ("keep", "kept2", ("call", "len", ("kept", "kept1")))
+    assert second == ("keep", "kept3", ("call", "visited", X, ("text", "any"), times))
+    times = ("compute", "*", ("call", "len", ("kept", "kept3")), ("kept", "kept2"))
+    assert third == ("call", "bounded", LITERAL, ("text", "all"), times)
 
 
 def test_variables_are_numbered_by_how_deep_they_stand():

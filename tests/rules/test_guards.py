@@ -16,6 +16,7 @@ from rules.policies import checked
 
 SCHEMA = """schema {
   action   "order.*" { dry_run: bool }
+  action   "*.create" { by: string }
   resource order { amount: int, ticket?: string, inner?: { flat: string, deep?: string }, limits: map<int> }
   resource box   { amount: int, weight: int }
 }
@@ -30,12 +31,13 @@ GUARDS = [
     '"a" in resource.limits', 'has resource.limits["a"]', "task.active", "has task", "has task.uses_left",
     "task.active == true", 'resource.type == "order"', 'resource.type != "order"',
     'resource.type in ["order", "box"]', 'resource.type == "box"', 'action.name like "order.*"',
-    'action.name == "order.create"', "has caller.issuer", "caller.depth > 0", "true", "false",
+    'action.name == "order.create"', 'action.name like "*.create"', "has caller.issuer", "caller.depth > 0",
+    "true", "false",
 ]  # fmt: skip
 READS = [
     'resource.ticket == "x"', 'resource.inner.flat == "x"', 'resource.inner.deep == "x"',
     'resource.limits["a"] > 1', "resource.amount > 1", "resource.weight > 1", 'task.owner == "x"',
-    "task.uses_left > 1", "action.dry_run", 'caller.issuer == "x"', 'limited("a")',
+    "task.uses_left > 1", "action.dry_run", 'action.by == "x"', 'caller.issuer == "x"', 'limited("a")',
     '(resource.ticket ?? "") == ""', "any k in resource.limits: resource.limits[k] > 1",
     "all k in resource.limits: has resource.limits[k]", "caller.depth > 1",
 ]  # fmt: skip
@@ -80,7 +82,8 @@ def worlds() -> Iterator[Facts]:
     owned = {"id": "t", "owner": "x"}
     tasks = [{"active": False}, {"active": False, **owned}, {"active": True, **owned, "uses_left": 2}]
     actions = [
-        {"name": "order.create", "dry_run": True},
+        {"name": "order.create", "dry_run": True, "by": "x"},
+        {"name": "a.create", "by": "y"},
         {"name": "order.a", "dry_run": False},
         {"name": "x"},
     ]

@@ -2,9 +2,10 @@
 //
 // node server.mjs FOLDER, where FOLDER holds node_modules. It reads lines of JSON from standard input, and
 // answers each with one line of JSON when that is in force:
-//   {"clients": [...]}         whom to give tokens to, as client metadata; the answer tells the issuer
-//   {"keys": ["b", "a"]}       the keys to publish, made when first named; the first one signs
-// It ends with its standard input.
+//   {"clients": [...]}     whom to give tokens to, as client metadata
+//   {"keys": ["b", "a"]}   the keys to publish, made when first named; the first one signs
+//   {}                     nothing new
+// The answer tells the issuer, and how often its keys were asked for. It ends with its standard input.
 
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -20,9 +21,13 @@ const LIFETIME = 300;
 const made = new Map();
 let clients = [];
 let keys = ['first'];
+let reads = 0;
 let answer;
 
-const server = createServer((request, response) => answer(request, response));
+const server = createServer((request, response) => {
+  reads += request.url === '/jwks';
+  answer(request, response);
+});
 await new Promise((ready) => { server.listen(0, '127.0.0.1', ready); });
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
@@ -38,7 +43,12 @@ function key(kid) {
 function takeOver() {
   const provider = new Provider(issuer, {
     clients,
-    clientDefaults: { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], id_token_signed_response_alg: 'ES256' },
+    clientDefaults: {
+      grant_types: ['client_credentials'],
+      id_token_signed_response_alg: 'ES256',
+      redirect_uris: [],
+      response_types: [],
+    },
     jwks: { keys: keys.map(key) },
     responseTypes: [],
     scopes: ['entry.create'],
@@ -47,6 +57,12 @@ function takeOver() {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: true },
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        // As from a proxy before it that ends TLS.
+        getCertificate: (context) => decodeURIComponent(context.get('client-certificate')),
+      },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (context, resource) => ({
@@ -67,7 +83,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const told = JSON.parse(line);
   clients = told.clients ?? clients;
   keys = told.keys ?? keys;
-  takeOver();
-  console.log(JSON.stringify({ issuer, keys }));
+  if (told.clients || told.keys) takeOver();
+  console.log(JSON.stringify({ issuer, reads }));
 }
 process.exit(0);

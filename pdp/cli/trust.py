@@ -1,0 +1,241 @@
+"""`pdp trust`: who is believed, about what, with which keys, and until when."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pdp.cli.policies import ConfigOption, PoliciesOption, locate, serving
+from pdp.cli.terminal import count, painter, stop
+
+if TYPE_CHECKING:
+    from pdp.believed import IssuerTable, TrustDomainTable
+    from pdp.cli.policies import Place
+    from pdp.evidence.kept import Status
+    from pdp.evidence.trust import Trust
+    from pdp.settings import EnforcementPoint
+
+app = typer.Typer(
+    help="Show who is believed: issuers, trust domains and enforcement points.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+Record = dict[str, Any]
+
+
+@app.callback()
+def trust() -> None:
+    pass
+
+
+@app.command()
+def check(
+    policies: PoliciesOption = None,
+    config: ConfigOption = None,
+    format: Annotated[str, typer.Option(help="`text` or `json`.")] = "text",
+) -> None:
+    """Read the keys of everybody who is believed, and tell what that comes to.
+
+    Shows for each issuer and trust domain what it may say and about whom, which keys it has now, and until
+    when they are believed if they cannot be read again; and what each enforcement point may say on its own
+    word.
+
+    - `pdp trust check --policies policies`
+    - `pdp trust check --config pdp.toml --format json`
+
+    Exit codes: 0 all keys could be read, 1 some could not, or a claim is taken for an attribute that no
+    schema declares, 2 no valid policies or settings.
+    """
+    if format not in ("text", "json"):
+        stop(f"`{format}` is no format", "use --format text or --format json")
+    place = locate(policies, config)
+    told = _told(place)
+    problems = [problem for one in (*told["issuers"], *told["trust_domains"]) for problem in one["problems"]]
+    if format == "json":
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        for line in _lines(told):
+            typer.echo(line)
+        typer.echo(count(len(problems), "problem") if problems else "everybody's keys could be read")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _told(place: Place) -> Record:
+    from pdp.trusted import Trusted
+
+    settings = place.settings
+    attributes = {name for name, _ in serving(place).schema.caller.attributes}
+    trusted = Trusted(settings)
+    # What is wrong is told below, in its place.
+    logging.getLogger("pdp.keys").addHandler(logging.NullHandler())
+    asyncio.run(trusted.sources.first())
+    held = trusted.verifier.trust
+    by_name = {one.name: one for one in trusted.sources.status}
+    return {
+        "issuers": [_issuer(table, by_name[table.id], held, attributes) for table in settings.issuer],
+        "trust_domains": [_domain(table, by_name[table.name], held) for table in settings.trust_domain],
+        "enforcement_points": [_point(point) for point in settings.enforcement_point],
+    }
+
+
+def _issuer(table: IssuerTable, status: Status, held: Trust, declared: set[str]) -> Record:
+    found = held.keys.get(table.id)
+    keys = [] if found is None else [_key(kid, key.algorithm) for kid, key in found.keys.keys.items()]
+    problems = _problems(status, "it has no key that can be used" if found is not None and not keys else None)
+    for attribute in sorted(table.claims.keys() - declared):
+        problems.append(f"`{attribute}` is taken from a claim, and no schema declares it")
+    return {
+        "id": table.id,
+        "kind": table.kind,
+        "types": list(table.typ),
+        "algorithms": list(table.algorithms),
+        "audiences": {audience: list(values) for audience, values in table.audiences.items()},
+        "claims": dict(table.claims),
+        "binding": table.binding,
+        "single_use": table.single_use,
+        "max_lifetime": table.max_lifetime.total_seconds(),
+        "max_age": table.max_age.total_seconds(),
+        "spiffe_ids_of": list(table.trust_domains),
+        "keys": keys,
+        **_fresh(status),
+        "problems": problems,
+    }
+
+
+def _domain(table: TrustDomainTable, status: Status, held: Trust) -> Record:
+    from pdp.evidence.x509 import fingerprint
+
+    found = held.bundles.get(table.name)
+    authorities, keys = [], []
+    if found is not None:
+        authorities = [
+            {
+                "subject": authority.subject.rfc4514_string(),
+                "sha256": fingerprint(authority).hex(),
+                "until": _time(authority.not_valid_after_utc.timestamp()),
+            }
+            for authority in found.authorities
+        ]
+        keys = [_key(kid, key.algorithm) for part in (found.jwt, found.wit) for kid, key in part.keys.items()]
+    nothing = "its bundle is empty" if found is not None and not authorities and not keys else None
+    return {
+        "name": table.name,
+        "kind": table.kind,
+        "forms": list(table.forms),
+        "audiences": {audience: list(values) for audience, values in table.audiences.items()},
+        "max_lifetime": table.max_lifetime.total_seconds(),
+        "authorities": authorities,
+        "keys": keys,
+        **_fresh(status),
+        "problems": _problems(status, nothing),
+    }
+
+
+def _point(point: EnforcementPoint) -> Record:
+    return {
+        "name": point.name,
+        "known_by": [*point.addresses, *(["the Unix socket"] if point.unix else [])],
+        "may_assert": list(point.may_assert),
+        "may_forward_certificates": point.xfcc,
+        "audiences": None if point.audiences is None else list(point.audiences),
+    }
+
+
+def _key(kid: str, algorithm: str) -> Record:
+    return {"kid": kid, "algorithm": algorithm}
+
+
+def _fresh(status: Status) -> Record:
+    return {
+        "from": status.place,
+        "read": None if status.read is None else _time(status.read),
+        "until": None if status.until is None else _time(status.until),
+    }
+
+
+def _problems(status: Status, other: str | None) -> list[str]:
+    return [problem for problem in (status.problem, other) if problem is not None]
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _lines(told: Record) -> Iterator[str]:
+    """What people read: one block for each, the name first, then what it may and what it has."""
+    paint = painter(sys.stdout)
+
+    def block(title: str, name: str, facts: dict[str, str], problems: list[str]) -> Iterator[str]:
+        yield f"{title} {paint(name, 'strong')}"
+        for label, text in facts.items():
+            if text:
+                yield f"  {label:<12} {text}"
+        for problem in problems:
+            yield f"  {paint('problem:', 'bad')}     {problem}"
+        yield ""
+
+    for one in told["issuers"]:
+        yield from block("issuer", one["id"], _of_issuer(one), one["problems"])
+    for one in told["trust_domains"]:
+        yield from block("trust domain", one["name"], _of_domain(one), one["problems"])
+    for one in told["enforcement_points"]:
+        facts = {
+            "known by": ", ".join(one["known_by"]) or "nothing: it can never ask",
+            "may assert": ", ".join(one["may_assert"]) or "nothing",
+            "forwards": "certificates of clients (XFCC)" if one["may_forward_certificates"] else "",
+            "asks for": "every audience" if one["audiences"] is None else ", ".join(one["audiences"]),
+        }
+        yield from block("enforcement point", one["name"], facts, [])
+
+
+_BOUND = {
+    "none": "or not",
+    "any": "by DPoP or mutual TLS",
+    "dpop": "by DPoP",
+    "mtls": "by mutual TLS",
+}
+
+
+def _of_issuer(one: Record) -> dict[str, str]:
+    callers = f"{one['kind']}s"
+    if one["spiffe_ids_of"]:
+        callers += f", SPIFFE IDs of {', '.join(one['spiffe_ids_of'])}"
+    return {
+        "callers": callers,
+        "tokens": f"{', '.join(one['types'])} signed with {', '.join(one['algorithms'])}"
+        + (", each once" if one["single_use"] else ""),
+        "live": f"at most {one['max_lifetime']:g} s, believed for {one['max_age']:g} s",
+        "bound": _BOUND[one["binding"]],
+        "audiences": _named(one["audiences"]),
+        "attributes": ", ".join(f"{name} from `{claim}`" for name, claim in one["claims"].items()),
+        **_kept(one),
+    }
+
+
+def _of_domain(one: Record) -> dict[str, str]:
+    return {
+        "callers": f"{one['kind']}s, as {', '.join(one['forms'])}",
+        "audiences": _named(one["audiences"]),
+        "authorities": "; ".join(f"{at['subject']} until {at['until']}" for at in one["authorities"]),
+        **_kept(one),
+    }
+
+
+def _named(audiences: dict[str, list[str]]) -> str:
+    return "; ".join(f"{audience} as {', '.join(values)}" for audience, values in audiences.items())
+
+
+def _kept(one: Record) -> dict[str, str]:
+    return {
+        "keys": ", ".join(f"{key['kid']} ({key['algorithm']})" for key in one["keys"]),
+        "from": one["from"],
+        "believed": f"until {one['until']}" if one["until"] else "",
+    }

@@ -1,0 +1,71 @@
+"""What one serving process remembers between requests: what was used, and how often credentials were seen.
+
+Knows where it is kept: in memory for one worker, in a file where the settings name one, and else, for several
+workers, in a file of the folder they share, which goes with them. Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from pathlib import Path
+
+from pdp.settings import Settings
+from pdp.state.memory import MemoryStore
+from pdp.state.replay import Replay
+from pdp.state.sightings import Sightings
+from pdp.state.sqlite import SqliteStore
+from pdp.state.store import Store, StoreError
+
+log = logging.getLogger("pdp.state")
+
+# How often workers tell each other what they have seen, in seconds.
+_SHARING = 0.5
+_SECRET = "secret"
+_STATE = "state.db"
+
+
+class Remembered:
+    """The memory of one process. Raises `StoreError` where it cannot be kept."""
+
+    def __init__(self, settings: Settings, shared: Path | None) -> None:
+        """`shared` is the folder of a service with several workers, whose supervisor made it."""
+        self.secret = (shared / _SECRET).read_bytes() if shared is not None else secrets.token_bytes(32)
+        path = settings.state.path or (None if shared is None else shared / _STATE)
+        self._store: Store = MemoryStore() if path is None else SqliteStore(path, durable=False)
+        # What goes with the process does not reach back before its beginning, and must not pretend to.
+        begun = None
+        if settings.state.path is None:
+            begun = time.time() if shared is None else (shared / _SECRET).stat().st_mtime
+        self.replay = Replay(
+            self._store, quota=settings.state.quota, room=settings.state.room, begun=begun, ahead=0.0
+        )
+        self.sightings = Sightings(store=None if path is None else self._store)
+        self._shares = path is not None
+
+    async def run(self) -> None:
+        """Until cancelled: share with other workers what was seen."""
+        while self._shares:
+            await asyncio.sleep(_SHARING)
+            try:
+                await asyncio.to_thread(self.sightings.share, time.time())
+            except StoreError:
+                log.exception("what was seen cannot be shared")
+
+    def close(self) -> None:
+        """Share what is left, and let go of the store."""
+        if self._shares:
+            try:
+                self.sightings.share(time.time())
+            except StoreError:
+                log.exception("what was seen last cannot be kept")
+        self._store.close()
+
+
+def prepare(shared: Path) -> None:
+    """Put into the folder what all workers of a service have in common."""
+    path = shared / _SECRET
+    path.touch(mode=0o600)
+    path.write_bytes(secrets.token_bytes(32))
