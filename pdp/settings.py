@@ -154,13 +154,14 @@ class State(Section):
     """What is remembered between requests: which proofs and single-use tokens were used.
 
     In the file at `path` it is there after a restart, and shared by all workers; without one, workers share a
-    file that goes with them, and one worker alone keeps it in memory. `room` bounds what is held at once,
-    `quota` what one holder may add in a minute: when it is full, what is new is refused.
+    file that goes with them, and one worker alone keeps it in memory. What may have been used before such a
+    memory began is refused. `room` bounds what is held at once, `quota` what is held of one holder: beyond,
+    what is new is refused.
     """
 
     path: Path | None = None
     room: Positive = 600_000
-    quota: Positive = 6_000
+    quota: Positive = 30_000
 
 
 class DecisionLog(Section):

@@ -23,10 +23,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from pdp.evidence.urls import check, is_here, shown
+
 SECONDS: Final = 5.0
 # Of a name with more addresses than this some are tried; each has its share of the time.
 _ADDRESSES: Final = 4
-_HOST: Final = re.compile(r"[a-z0-9._:-]+")
 _MAX_AGE: Final = re.compile(r"(?:^|,)[ \t]*max-age=\"?(\d{1,9})\"?[ \t]*(?:,|$)", re.IGNORECASE)
 # What is sent there arrives at the IPv4 address in the last 32 bits (RFC 6052 section 2.1).
 _NAT64: Final = IPv6Network("64:ff9b::/96")
@@ -44,42 +45,17 @@ class Fetched:
     max_age: int | None = None
 
 
-def shown(url: str) -> str:
-    """A URL as it may be told: without user, password, query and fragment, any of which may be secret."""
-    place, *more = re.split(r"[?#]", url, maxsplit=1)
-    scheme, slashes, _ = place.partition("://")
-    # Where there is an `@`, a password may stand on either side of every other sign.
-    told = f"{scheme}{slashes}…" if "@" in url else place + ("?…" if more else "")
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in told)
-
-
 def check_url(url: str) -> None:
-    """Refuses a URL that is not `https`, or `http` to this machine, or that names a user or fragment."""
+    """Refuses a URL that `urls.check` does, or that the HTTP client reads as another place."""
     try:
-        parts, target = urlsplit(url), httpx.URL(url)
-        host, _ = parts.hostname, parts.port
-    except (ValueError, httpx.InvalidURL):
+        check(url)
+        target = httpx.URL(url)
+    except httpx.InvalidURL:
         raise FetchError(f"`{shown(url)}` is no URL") from None
-    # Readers of URLs differ in what else a host could be, and must not differ in whom it names.
-    if host is None or not _HOST.fullmatch(host) or target.raw_host != host.encode():
+    except ValueError as error:
+        raise FetchError(str(error)) from None
+    if target.raw_host != (urlsplit(url).hostname or "").encode():
         raise FetchError(f"`{shown(url)}` is no URL")
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise FetchError(f"`{shown(url)}` is no URL")
-    if "@" in parts.netloc or "#" in url:
-        raise FetchError(f"`{shown(url)}` has more than a place in it")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_here(url)):
-        raise FetchError(f"`{shown(url)}` is not https, and not on this machine")
-
-
-def is_here(url: str) -> bool:
-    """Whether a URL that `check_url` takes names this machine itself."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def fetch(url: str, *, limit: int, private: bool = False, ca: Path | None = None) -> Fetched:

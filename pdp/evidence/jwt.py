@@ -79,7 +79,7 @@ class AccessToken(Struct, frozen=True, gc=False):
     times: Times
     confirmation: Confirmation | None
     task: str | None
-    claims: dict[str, Any]
+    claims: Mapping[str, Any]
 
 
 def check_signature(jws: Jws, keys: KeySet, algorithms: frozenset[str]) -> None:
@@ -102,15 +102,23 @@ def check_signature(jws: Jws, keys: KeySet, algorithms: frozenset[str]) -> None:
 def access_token(jws: Jws, issuer: Issuer, keys: KeySet, audience: str, seconds: float) -> AccessToken:
     """The access token that `jws` is, of `issuer`, for the service `audience`; raises `EvidenceError`.
 
-    1. Its type (RFC 9068 section 4, RFC 8725 section 3.11). 2. Its signature. 3. Its audience. 4. Its times.
-    5. Its names. 6. Its delegation. 7. Its confirmation.
+    1. Its type (RFC 9068 section 4, RFC 8725 section 3.11). 2. Its signature. 3. to 7. Its claims, as in
+    `from_claims`.
     """
-    claims = jws.claims
     # 1.
     if media_type(jws.header.get("typ")) not in issuer.types:
         raise EvidenceError(TOKEN_TYPE_REFUSED)
     # 2.
     check_signature(jws, keys, issuer.algorithms)
+    # 3. to 7.
+    return from_claims(jws.claims, issuer, audience, seconds)
+
+
+def from_claims(claims: Mapping[str, Any], issuer: Issuer, audience: str, seconds: float) -> AccessToken:
+    """The access token with these claims, which `issuer` has made: signed, or said when it was asked.
+
+    3. Its audience. 4. Its times. 5. Its names. 6. Its delegation. 7. Its confirmation.
+    """
     # 3.
     audiences = texts(claims, "aud")
     issuer.audiences.check(audiences, audience)

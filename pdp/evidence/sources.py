@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 import jiter
 
-from pdp.evidence.fetch import Fetched, FetchError, check_url, fetch, is_here, shown
+from pdp.evidence.fetch import Fetched, FetchError, check_url, fetch
 from pdp.evidence.kept import Kept, Publish, Status
 from pdp.evidence.keys import SET_LIMIT
+from pdp.evidence.urls import check_issuer, is_here, shown
 
 # A token that names an unknown key may be the first of a new one; and may be a flood. One look in this time.
 COOLDOWN: Final = 10.0
@@ -84,9 +85,10 @@ class Place:
 def metadata_urls(issuer: str) -> tuple[str, str]:
     """Where an issuer's metadata may be: its path comes after the well-known one (RFC 8414 section 3.1), or
     before it (OpenID Connect Discovery 1.0 section 4). Raises `FetchError` for what is no issuer's URL."""
-    check_url(issuer)
-    if "?" in issuer:
-        raise FetchError(f"`{shown(issuer)}` is no issuer: it has a query")
+    try:
+        check_issuer(issuer)
+    except ValueError as error:
+        raise FetchError(str(error)) from None
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     return (

@@ -7,7 +7,7 @@ parsed alone, so that a mistake costs the declaration that it stands in and noth
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -29,6 +29,10 @@ _DECLARES = frozenset(("USE", "SCHEMA", "LET", "DEF", "AT", "PERMIT", "FORBID", 
 _NAMES = _DECLARES - {"AT", "TEST"}
 _OPENS = frozenset(("LBRACE", "LPAR", "LSQB"))
 _CLOSES = frozenset(("RBRACE", "RPAR", "RSQB"))
+# What stands for a literal that could not be read would be judged as if it had been written.
+_MISREAD = frozenset(("PDP103", "PDP104", "PDP105", "PDP107"))
+# After these the parser may stumble, and that is no second mistake.
+_STRANGE = frozenset(("PDP103", "PDP112"))
 _BUILD = Build()
 _CUTS = _DECLARES | _OPENS | _CLOSES
 
@@ -62,9 +66,8 @@ def decode(path: str, module: str, data: bytes) -> tuple[Source, tuple[Diagnosti
 def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
     """The tree of `source` without the declarations that could not be read, and every diagnostic in order."""
     tokens, comments, found = lex(source, grammar().keywords)
-    strange = [
-        d.span.start for d in found if d.code in ("PDP103", "PDP112") or _is_loose(d, tokens, comments)
-    ]
+    strange = _places(found, _STRANGE, lambda at: not (_within(at, tokens) or _within(at, comments)))
+    misread = _places(found, _MISREAD, lambda at: _within(at, tokens))
     table = _table()
     declarations = []
     lost = []
@@ -79,26 +82,36 @@ def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
             lost.append(chunk)
         else:
             deep = too_deep(declaration)
-            if deep is None:
-                declarations.append(declaration)
-            else:
+            if deep is not None:
                 found.append(deep)
+            if deep is not None or _holds(misread, chunk):
                 lost.append(chunk)
+            else:
+                declarations.append(declaration)
     found.sort(key=lambda d: (d.span, d.code))
     span = Span(source.path, 0, len(source.text))
     names = frozenset(name for chunk in lost for name in _names(chunk))
     return Module(source.module, tuple(declarations), tuple(comments), names, span=span), tuple(found)
 
 
-def _is_loose(found: Diagnostic, tokens: Sequence[Token], comments: Sequence[Comment]) -> bool:
-    """Whether a character that cannot be seen stands between tokens, and not in a text or comment."""
-    if found.code != "PDP102":
-        return False
-    for spanned in (tokens, comments):
-        at = bisect_right(spanned, found.span.start, key=lambda one: one.span.start) - 1
-        if at >= 0 and found.span.start < spanned[at].span.end:
-            return False
-    return True
+def _holds(places: Sequence[int], chunk: Sequence[Token]) -> bool:
+    """Whether one of `places` lies within the chunk."""
+    at = bisect_left(places, chunk[0].span.start)
+    return at < len(places) and places[at] < chunk[-1].span.end
+
+
+def _places(
+    found: Sequence[Diagnostic], codes: Collection[str], unseen: Callable[[int], bool]
+) -> list[int]:
+    """Where one of `codes` was told, or a character that cannot be seen, if it stands where `unseen` says."""
+    places = (d.span.start for d in found if d.code in codes or (d.code == "PDP102" and unseen(d.span.start)))
+    return sorted(places)
+
+
+def _within(place: int, spanned: Sequence[Token | Comment]) -> bool:
+    """Whether a place lies in one of what stands in order."""
+    at = bisect_right(spanned, place, key=lambda one: one.span.start) - 1
+    return at >= 0 and place < spanned[at].span.end
 
 
 def _names(chunk: list[Token]) -> Iterator[str]:

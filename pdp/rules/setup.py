@@ -41,6 +41,7 @@ from pdp.schema.types import (
 )  # fmt: skip
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+_CONSTANT = "a test states constants: it is known before it runs"
 Cells = Mapping[str, syntax.Expression | syntax.Outcome]
 Find = Callable[[str], Type | None]
 
@@ -125,8 +126,7 @@ class SetUp:
                     members = _OF_EVIDENCE.get(root) or _declared("context", Known(), scope)
                     self._record(root, record, members, scope)
                 case syntax.TestNow(value):
-                    now = _value(value, TIMESTAMP, scope)
-                    self.now = now if isinstance(now, datetime) else START
+                    self.now = _now(value, scope)
                 case _:
                     pass
 
@@ -235,7 +235,7 @@ def _value(node: syntax.Expression | syntax.RecordExpression, wanted: Type, scop
             return _entries(node, "", _within(lambda _: inner), scope)
         scope.tell("PDP505", node.span, f"this should be {named(wanted)}, not a record")
         return {}
-    constant = _constant(node, "a test states constants: it is known before it runs", scope)
+    constant = _constant(node, _CONSTANT, scope)
     if constant is None:
         return ""
     _check(constant, wanted, scope)
@@ -244,6 +244,16 @@ def _value(node: syntax.Expression | syntax.RecordExpression, wanted: Type, scop
 
 def _within(find: Find, names: Iterable[str] = ()) -> Members:
     return Members(find, names, lambda name: f"this record has no `{name}`")
+
+
+def _now(node: syntax.Expression, scope: Scope) -> datetime:
+    """The time that a test states. Text is none: what a request may write, nobody would read here."""
+    constant = _constant(node, _CONSTANT, scope)
+    if constant is None or isinstance(constant.value, datetime):
+        return START if constant is None else constant.value
+    hint = "write it without quotes, as in `now 2026-11-24T10:00:00Z`" if constant.type == STRING else ""
+    scope.tell("PDP505", node.span, f"this should be {named(TIMESTAMP)}, not {named(constant.type)}", hint)
+    return START
 
 
 def _type(attribute: Attribute | None) -> Type | None:

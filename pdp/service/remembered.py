@@ -17,14 +17,17 @@ from pdp.state.memory import MemoryStore
 from pdp.state.replay import Replay
 from pdp.state.sightings import Sightings
 from pdp.state.sqlite import SqliteStore
-from pdp.state.store import Store, StoreError
+from pdp.state.store import Entry, Store, StoreError, name
 
 log = logging.getLogger("pdp.state")
 
 # How often workers tell each other what they have seen, in seconds.
 _SHARING = 0.5
 _SECRET = "secret"
-_STATE = "state.db"
+# No `.db`: prometheus-client takes every such file in the folder for its own.
+_STATE = "state"
+_BEGUN = name("begun")
+_TURNS = 64
 
 
 class Remembered:
@@ -35,12 +38,13 @@ class Remembered:
         self.secret = (shared / _SECRET).read_bytes() if shared is not None else secrets.token_bytes(32)
         path = settings.state.path or (None if shared is None else shared / _STATE)
         self._store: Store = MemoryStore() if path is None else SqliteStore(path, durable=False)
-        # What goes with the process does not reach back before its beginning, and must not pretend to.
-        begun = None
-        if settings.state.path is None:
-            begun = time.time() if shared is None else (shared / _SECRET).stat().st_mtime
         self.replay = Replay(
-            self._store, quota=settings.state.quota, room=settings.state.room, begun=begun, ahead=0.0
+            self._store,
+            quota=settings.state.quota,
+            room=settings.state.room,
+            begun=_begun(self._store, time.time()),
+            # When a use begins is told as the earliest time at which it would have been accepted.
+            ahead=0.0,
         )
         self.sightings = Sightings(store=None if path is None else self._store)
         self._shares = path is not None
@@ -62,6 +66,18 @@ class Remembered:
             except StoreError:
                 log.exception("what was seen last cannot be kept")
         self._store.close()
+
+
+def _begun(store: Store, seconds: float) -> float:
+    """Since when the store remembers (epoch seconds): what was made before may have been used."""
+    for _ in range(_TURNS):
+        snapshot = store.read((_BEGUN,), seconds)
+        entry = snapshot.entries[_BEGUN]
+        if entry is not None:
+            return float.fromhex(entry.value.decode())
+        if store.commit(snapshot, {_BEGUN: Entry(seconds.hex().encode())}, seconds):
+            return seconds
+    raise StoreError("it is changed by too many at once")
 
 
 def prepare(shared: Path) -> None:

@@ -171,3 +171,5 @@ def to_stderr() -> None:
     # Its warnings are about what clients send, and anybody could fill the log with them.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    # It tells each URL that it fetches, whole; what may be told of them is `evidence.fetch`'s to say.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

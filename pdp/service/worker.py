@@ -36,7 +36,9 @@ def main() -> int:
 
 
 def _end_with_the_supervisor() -> None:
-    sys.stdin.buffer.read()
+    # Not through the buffer: its lock would be held when the interpreter ends, which is fatal to it.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

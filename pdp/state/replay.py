@@ -1,8 +1,8 @@
 """Used once: what was seen is remembered for as long as it would be accepted again.
 
-One atomic step for everything that a request presents, so that of many at the same moment one is first. When
-there is no room, what is new is refused; what is remembered is never given up for it, for that is how an
-attacker would make room for a replay. Knows no tokens: only names, holders and ends.
+One atomic step for everything that a request presents, so that of many at the same moment one is first.
+When there is no room, what is new is refused; what is remembered is never given up for it, for that is
+how an attacker would make room for a replay. Knows no tokens: only names, holders and ends.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from msgspec import MsgspecError, Struct, msgpack
 from pdp.state.store import Entry, Store, StoreError, name
 
 Outcome = Literal["first", "seen", "full", "before"]
-"""`first`: nobody had used any of it, and now it is used. `seen`: somebody had. `full`: there is no room to
-remember it. `before`: it was made before this memory began, which cannot know. Only `first` may be allowed."""
+"""`first`: nobody had used any of it, and now it is used. `seen`: somebody had. `full`: there is no room
+to remember it. `before`: it was made before this memory began, which cannot know. Only `first` may be
+allowed."""
 
-# How often a lost race is run again. Each turn somebody else won, so a crowd of this many is let through.
+# How often a lost race is run again. Each turn somebody else won, so a crowd of this many is let
+# through.
 _TURNS: Final = 64
-# All that is live is counted in this many places, so that two processes seldom write the same one; but none
-# has less room than this, for a place that is full is full for whoever comes to it.
+# All that is live is counted in this many places, so that two processes seldom write the same one; but
+# none has less room than this, for a place that is full is full for whoever comes to it.
 _PLACES: Final = 64
 _PLACE: Final = 1_024
 # The shortest time (seconds) that is counted apart.
@@ -45,13 +47,13 @@ class Use(Struct, frozen=True, gc=False):
 class Replay:
     """What was used, in a store.
 
-    `quota` bounds how many uses of one holder are remembered at a time, `room` how many of all. A use counts
-    until it has ended, and longer by at most a quarter of its life (or eight seconds): never more than these
-    are live, and what is about to end may be in the way of what is new.
+    `quota` bounds how many uses of one holder are remembered at a time, `room` how many of all. A use
+    counts until it has ended, and longer by at most a quarter of its life (or eight seconds): never more
+    than these are live, and what is about to end may be in the way of what is new.
 
-    `begun` (epoch seconds) is for a store that forgets: when it was empty. What was made before may have been
-    used before, and is refused. `ahead` is how far the clocks that are believed may be ahead of ours
-    (seconds): what they made shortly before `begun` says that it was made after.
+    `begun` (epoch seconds) is for a store that forgets: when it was empty. What was made before may have
+    been used before, and is refused. `ahead` is how far the clocks that are believed may be ahead of
+    ours (seconds): what they made shortly before `begun` says that it was made after.
     """
 
     def __init__(
@@ -128,7 +130,8 @@ def _counts(entry: Entry | None, added: Sequence[int], seconds: float) -> dict[i
 
 
 def _end(expires: float, seconds: float) -> int:
-    """The end that a use is counted with: later than its own by less than a quarter of its life, or a grain.
+    """The end that a use is counted with: later than its own by less than a quarter of its life, or a
+    grain.
 
     So there are a handful of ends for each doubling of the lives, however many uses.
     """

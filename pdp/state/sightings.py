@@ -1,9 +1,10 @@
 """Where a credential was seen: in how many decisions before, and from how many distinct peers.
 
-`saw` counts in this process and is made for the request's way: no lock for a credential that is known, and
-never the store. `share` runs beside it, in a thread, and exchanges what was counted with the other processes
-of a machine through a log in their store: what one of them saw is a batch, and each reads the batches of the
-others. Now and then the whole is written as one batch, for those who begin, and what is older is dropped.
+`saw` counts in this process and is made for the request's way: no lock for a credential that is known,
+and never the store. `share` runs beside it, in a thread, and exchanges what was counted with the other
+processes of a machine through a log in their store: what one of them saw is a batch, and each reads the
+batches of the others. Now and then the whole is written as one batch, for those who begin, and what is
+older is dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from pdp.state.store import Entry, Snapshot, Store, StoreError, name
 SOURCES: Final = 64
 # How many peers' names are kept beside their hashes, to hash them once.
 _PEERS: Final = 4_096
-# The whole is written again when the log since is this long (batches, bytes) and as long as the whole itself.
+# The whole is written again when the log since is this long (batches, bytes) and as long as the whole
+# itself.
 _BATCHES: Final = 256
 _BYTES: Final = 262_144
 _TURNS: Final = 64
@@ -37,8 +39,9 @@ _NOBODY: Final = frozenset[int]()
 class Sightings:
     """What was seen of at most `room` credentials, counted here and shared through `store`, if any.
 
-    When there is no room, what has expired goes first, and then what was met first, which `forgotten` counts.
-    `saw` is for one thread, `share` for any other. Raises `StoreError` where the store has no secret to give.
+    When there is no room, what has expired goes first, and then what was met first, which `forgotten`
+    counts. `saw` is for one thread, `share` for any other. Raises `StoreError` where the store has no
+    secret to give.
     """
 
     def __init__(self, *, room: int = 100_000, store: Store | None = None) -> None:
@@ -58,7 +61,8 @@ class Sightings:
         self._next = -1
 
     def saw(self, identity: bytes, source: str, expires: float, seconds: float) -> tuple[int, int]:
-        """Count a decision; gives the earlier uses of a credential and its distinct peers, this one included.
+        """Count a decision; gives the earlier uses of a credential and its distinct peers, this one
+        included.
 
         `identity` names the credential, `source` the peer; from `expires` on (epoch seconds) it may be
         forgotten. The peers are counted up to `SOURCES`.
@@ -76,13 +80,15 @@ class Sightings:
             # Another set, for `share` may be reading this one.
             seen.here = here = here | {peer}
         if self._store is not None:
-            # After it was counted: `share` takes it out before it reads the counts, so that none is missed.
+            # After it was counted: `share` takes it out before it reads the counts, so that none is
+            # missed.
             self._pending[identity] = seen
         elsewhere = seen.elsewhere
         return earlier, len(here) if not elsewhere else min(len(here | elsewhere), SOURCES)
 
     def share(self, seconds: float) -> None:
-        """Hear what others saw, and tell them what was seen here. Blocks on the store; raises `StoreError`.
+        """Hear what others saw, and tell them what was seen here. Blocks on the store; raises
+        `StoreError`.
 
         Then counts are as they were, and what was not told is told the next time.
         """
@@ -165,16 +171,16 @@ class Sightings:
             raise StoreError("too many share it")
         totals: dict[bytes, int] = {}
         for number in range(begin, head.next):
-            # To who knows all before it, the whole says nothing new.
-            if number != head.whole or anew:
-                for record in _records(snapshot.entries[_batch(number)]):
-                    if record.expires > seconds:
-                        seen = self._meet(record.identity, record.expires, seconds)
-                        seen.elsewhere = _some(seen.elsewhere | record.sources)
-                        if anew:
-                            totals[record.identity] = totals.get(record.identity, 0) + record.uses
-                        else:
-                            seen.others += record.uses
+            batch = _read(snapshot.entries[_batch(number)])
+            # To who knows all before it, a whole says nothing new.
+            for record in batch.records if anew or not batch.whole else ():
+                if record.expires > seconds:
+                    seen = self._meet(record.identity, record.expires, seconds)
+                    seen.elsewhere = _some(seen.elsewhere | record.sources)
+                    if anew:
+                        totals[record.identity] = totals.get(record.identity, 0) + record.uses
+                    else:
+                        seen.others += record.uses
         for identity, total in totals.items():
             known = self._known.get(identity)
             if known is not None:
@@ -192,12 +198,12 @@ class Sightings:
         seconds: float,
     ) -> bool:
         """Append a batch, if nobody did since the log was heard; at times also the whole, before it."""
-        batches = [_entry(record for record, _ in taken)]
+        batches = [_entry(False, [record for record, _ in taken])]
         dropped: Sequence[int] = ()
         first, whole, long = head.first, head.whole, head.long
         number = head.next
         if number - whole > _BATCHES or head.size > max(_BYTES, long):
-            batches.insert(0, _entry(self._whole(seconds)))
+            batches.insert(0, _entry(True, self._whole(seconds)))
             # The log before the last whole is dropped; after it, others may still be reading.
             first, whole, long = max(first, whole), number, len(batches[0].value)
             dropped = range(head.first, first)
@@ -258,11 +264,18 @@ class _Record(Struct, frozen=True, gc=False, array_like=True):
     sources: frozenset[int]
 
 
+class _Batch(Struct, frozen=True, gc=False, array_like=True):
+    """What one process saw since its last one; or the `whole`, all that was said before."""
+
+    whole: bool
+    records: list[_Record]
+
+
 class _Head(Struct, frozen=True, gc=False, array_like=True):
     """The log: its batches are from `first` to before `next`.
 
-    `whole` is the number of the one that says what all before it said, and is `long` bytes; those after it
-    are `size` bytes. A log that is new has none.
+    `whole` is the number of the last one that is whole, and of `long` bytes; those after it are `size`
+    bytes. A log that is new has none.
     """
 
     first: int = 0
@@ -274,7 +287,7 @@ class _Head(Struct, frozen=True, gc=False, array_like=True):
 
 _encode = msgpack.Encoder().encode
 _decode_head = msgpack.Decoder(_Head).decode
-_decode_batch = msgpack.Decoder(list[_Record]).decode
+_decode_batch = msgpack.Decoder(_Batch).decode
 
 
 def _batch(number: int) -> bytes:
@@ -289,17 +302,17 @@ def _head(snapshot: Snapshot) -> _Head:
         raise StoreError("what it holds is no log of sightings") from None
 
 
-def _records(entry: Entry | None) -> list[_Record]:
-    """The records of a batch. One that is gone has ended, and with it all that it said."""
+def _read(entry: Entry | None) -> _Batch:
+    """A batch. One that is gone has ended, and with it all that it said."""
     try:
-        return [] if entry is None else _decode_batch(entry.value)
+        return _Batch(False, []) if entry is None else _decode_batch(entry.value)
     except MsgspecError:
         raise StoreError("what it holds is no log of sightings") from None
 
 
-def _entry(records: Iterable[_Record]) -> Entry:
-    batch = list(records)
-    return Entry(_encode(batch), max((record.expires for record in batch), default=0.0))
+def _entry(whole: bool, records: list[_Record]) -> Entry:
+    end = max((record.expires for record in records), default=0.0)
+    return Entry(_encode(_Batch(whole, records)), end)
 
 
 def _some(sources: frozenset[int]) -> frozenset[int]:

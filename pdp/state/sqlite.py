@@ -1,9 +1,9 @@
 """A store in one SQLite file: shared by the processes of a machine, and there after a crash.
 
 The only module that knows SQLite. Write-ahead logging lets readers go on beside a writer; what `commit`
-acknowledged is in the log file, which the system keeps when the process is killed. Whether it also outlives
-a loss of power is `durable`'s to say, at the price of one flush to disk for each commit: what is worth nothing
-after a minute does without, and loses its last commits then, but never its file.
+acknowledged is in the log file, which the system keeps when the process is killed. Whether it also
+outlives a loss of power is `durable`'s to say, at the price of one flush to disk for each commit: what
+is worth nothing after a minute does without, and loses its last commits then, but never its file.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SCHEMA: Final = (
 VERSION: Final = 2
 # "pdp" and a zero: how a file says whose it is.
 _OURS: Final = 0x70647000
-# A process waits this long (seconds) for another; longer means that something is wrong, and nothing is allowed
-# for it. It looks this often, which is sooner than SQLite would: it is a request that waits.
+# A process waits this long (seconds) for another; longer means that something is wrong, and nothing is
+# allowed for it. It looks this often, which is sooner than SQLite would: it is a request that waits.
 _PATIENCE: Final = 2.0
 _LOOK: Final = 0.000_1
 # A commit changes a few entries at random places, and the log takes a page for each.
 _PAGE: Final = 1_024
-# Once in so many commits what is in the log is copied to its place in the file: beside them, for it takes a
-# flush to disk. A log of this many pages is gone through with nobody writing, to begin it anew.
+# Once in so many commits what is in the log is copied to its place in the file: beside them, for it
+# takes a flush to disk. A log of this many pages is gone through with nobody writing, to begin it anew.
 _COPY: Final = 1_024
 _LONG: Final = 16_384
 # Once in so many commits, so many entries are looked at, in the order of their keys and round again.
@@ -47,8 +47,8 @@ _SWEPT: Final = 256
 class SqliteStore:
     """One connection to a file, for any thread of the process that made it.
 
-    Raises `StoreError` where the file is none of ours, or of another version. It is made readable by its owner
-    alone.
+    Raises `StoreError` where the file is none of ours, or of another version. It is made readable by its
+    owner alone.
     """
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
@@ -142,7 +142,8 @@ class SqliteStore:
 
     def _run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         if self._process != os.getpid():
-            # SQLite's locks stay with the process that took them: another that goes on would write between.
+            # SQLite's locks stay with the process that took them: another that goes on would write
+            # between.
             raise StoreError("a store cannot be used by a process that was forked after it was opened")
         try:
             return _patiently(work, *arguments)

@@ -1,8 +1,8 @@
 """What a store is: two methods, so that memory, SQLite and Redis mean the same.
 
-`read` gives what stands under some keys, `commit` changes them if nobody did in between. Whoever loses that
-race reads again and tries once more; a store never merges, and never half commits. Knows nothing of what is
-stored.
+`read` gives what stands under some keys, `commit` changes them if nobody did in between. Whoever loses
+that race reads again and tries once more; a store never merges, and never half commits. Knows nothing of
+what is stored.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Store(Protocol):
         """Let go of what the store holds open."""
 
 
-# A clock that is set back must not bring back what had ended: what has ended is kept a while, unseen, before
-# it is taken away.
+# A clock that is set back must not bring back what had ended: what has ended is kept a while, unseen,
+# before it is taken away.
 GRACE: Final = 300.0
 # Half of SHA-256: a key that others share cannot be found, and a million of them take half the room.
 _LENGTH: Final = 16

@@ -388,6 +388,9 @@ def proofs() -> Iterator[Vector]:
         credential=w,
         trust={"domain": {"forms": ["jwt_svid"]}},
     )
+    yield f(70, "a key on a curve that is a list", "proof_invalid", proofs=[{"jwk": {"crv": []}}])
+    weak = {"key": "client-ed", "jwk": {"x": "A" * 43}}
+    yield f(71, "a key that anybody signs with", "proof_invalid", proofs=[weak])
 
 
 def certificates() -> Iterator[Vector]:
@@ -581,6 +584,10 @@ def names() -> Iterator[Vector]:
         "x509",
         leaf={"uris": ["spiffe://evil.example/a"]},
     )
+    yield h(37, "a bearer's SVID that is bound to a key", "claim_invalid", claims={"cnf": {"jkt": "A" * 43}})
+    yield h(38, "an SVID of whom somebody acts for", "delegation_invalid", claims={"act": {"sub": "agent"}})
+    yield h(39, "an SVID whose issuer is a list", "claim_invalid", claims={"iss": ["https://idp.example"]})
+    yield h(40, "an SVID whose id is a number", "claim_invalid", claims={"jti": 1})
 
 
 def delegation() -> Iterator[Vector]:
@@ -604,6 +611,11 @@ def delegation() -> Iterator[Vector]:
     yield i(12, "an earlier actor that is text", {"sub": "a", "act": "b"})
     yield i(13, "an actor with a workload's name", {"sub": "spiffe://prod.example/a"}, "trust_domain_unknown")
     yield i(14, "the actor that may act", {"sub": "agent"}, "accepted", may_act={"sub": "agent"})
+    yield i(15, "an actor whose name does not print", {"sub": "agent\0"})
+    yield i(16, "an actor before it that is null", {"sub": "agent", "act": None})
+    yield vector(
+        "I17", "bearer", "delegation_invalid", "an actor that is null", claims_text='{CLAIMS,"act":null}'
+    )
 
 
 def vectors() -> Iterator[Vector]:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from pdp.evidence.evidence import Evidence
 from pdp.evidence.refusals import (
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
     CERTIFICATE_UNTRUSTED,
+    KEYS_STALE,
     SPIFFE_ID_INVALID,
     TRUST_DOMAIN_UNKNOWN,
     XFCC_NOT_TRUSTED,
@@ -55,8 +57,8 @@ class Believer:
         for domain in domains:
             self.read(domain.name, domain.bundle())
 
-    def read(self, domain: str, bundle: bytes) -> None:
-        until = (datetime.now(UTC) + timedelta(days=30)).timestamp()
+    def read(self, domain: str, bundle: bytes, believed: timedelta = timedelta(days=30)) -> None:
+        until = (datetime.now(UTC) + believed).timestamp()
         self._verifier.replace(self._verifier.trust.with_bundle(domain, parse_bundle(bundle, until)))
 
     def verify(self, presented: Presented, after: timedelta = timedelta()) -> Evidence:
@@ -122,6 +124,14 @@ def test_a_certificate_ends_in_its_time(domain: Domain) -> None:
     believer, chain = Believer(domain), domain.issue(WORKLOAD, lifetime="1h")
     believer.verify(shown(chain), after=timedelta(minutes=59))
     assert believer.refusal(shown(chain), after=timedelta(minutes=61)) == CERTIFICATE_EXPIRED
+
+
+def test_a_bundle_that_is_not_read_again_ends_what_is_believed_but_no_certificate(domain: Domain) -> None:
+    believer, chain = Believer(domain), domain.issue(WORKLOAD, lifetime="1h")
+    believer.read(domain.name, domain.bundle(), believed=timedelta(minutes=10))
+    ends = load_pem_x509_certificate(chain.encode()).not_valid_after_utc.timestamp()
+    assert believer.verify(shown(chain)).expires == ends
+    assert believer.refusal(shown(chain), after=timedelta(minutes=11)) == KEYS_STALE
 
 
 def test_a_certificate_ends_with_the_intermediate_that_issued_it(domain: Domain) -> None:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.evidence.fetch import Client, Fetched, FetchError, check_url, fetch, is_here, shown
+from pdp.evidence.fetch import Client, Fetched, FetchError, check_url, fetch
+from pdp.evidence.urls import is_here, shown
 from tests.evidence.loopback import Asked, Server, answer, certified, loopback
 
 LIMIT = 1_000

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pdp.evidence import sources as module
@@ -526,6 +527,23 @@ def test_a_file_is_read_again_when_it_changes_or_is_replaced(
 
 
 # All of them.
+
+
+def test_under_the_loop_of_the_service_it_is_the_same(tmp_path: Path) -> None:
+    tls, ca = certified(tmp_path, "localhost")
+
+    async def run() -> str:
+        async with loopback(tls) as server:
+            server.answers["/keys"] = answer(jwks("a"))
+            believed = Believed()
+            place = Place(url=server.url("/keys", "localhost"), refresh=0.01, ca=ca)
+            async with kept(Source(ISSUER.id, place, believed.publish)):
+                server.answers["/keys"] = answer(jwks("b"))
+                await until(lambda: believed.kids() == "b")
+            return believed.kids()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(run()) == "b"
 
 
 def test_a_source_that_hangs_keeps_no_other_waiting() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from language_examples.said import ANYONE, SCHEMA, changed, checked, codes, facts_of, value
-from pdp.access.request import RequestError
+from language_examples.said import ANYONE, NOW, SCHEMA, changed, checked, codes, facts_of, value
+from pdp.access.request import Request, RequestError
 from pdp.load import compile
+from pdp.point import OPERATOR, DecisionPoint
 from pdp.schema.functions import FUNCTIONS
+from pdp.settings import Limits, Settings
 
 
 def at(path: str, pattern: str) -> Any:
@@ -125,3 +127,29 @@ def test_an_input_set_holds_at_most_a_thousand_members() -> None:
     assert len(full.resource["counts"]) == 1_000
     with pytest.raises(RequestError, match="/resource/counts"):
         facts_of(program, changed(resource={"counts": list(range(1_001))}))
+
+
+@pytest.mark.parametrize("size", [1_000, 1_001, 3_000])
+def test_any_and_all_run_over_input_sets_as_large_as_they_are_let_in(size: int) -> None:
+    settings = Settings(limits=Limits(members=3_000, set_members=3_000))
+    counts = changed(resource={"counts": list(range(size))})
+
+    def outcome(condition: str) -> str | None:
+        text = f"{SCHEMA}permit it {{ {ANYONE} resource order when {condition} }}"
+        point = DecisionPoint(compile(checked(text)), settings)
+        made = point.evaluate(Request.parse(counts, point.limits), OPERATOR, now=NOW).decision
+        return made.failures[0].kind if made.failures else made.decision
+
+    assert outcome("all x in resource.counts: x < 3_000") == "allow"
+    assert outcome(f"any x in resource.counts: x == {size}") == "deny"
+    # Each for each of a thousand others, a thousand are enough: every evaluation ends, and soon.
+    pairs = "any x in resource.counts: all y in resource.counts: x <= y"
+    assert outcome(pairs) == ("allow" if size == 1_000 else "limit")
+
+
+def test_any_and_all_run_over_literal_sets_as_large_as_they_come() -> None:
+    members = ", ".join(map(str, range(10_000)))
+    assert value(f"any x in [{members}]: x == resource.amount") is True
+    assert value(f"all x in [{members}]: x < 9_999") is False
+    assert value(f"any c in resource.counts: any x in [{members}]: x == c") is True
+    assert codes(f"let a = any x in [{members}]: any y in [{members}]: x == y") == ["PDP317"]

@@ -49,6 +49,11 @@ def test_all_problems_of_all_files_are_told_in_the_order_of_places() -> None:
         'use nowhere forbid d { when nowhere.a and nowhere.b(1) because "x" }',
         'let a = "no end\nforbid d { when caller.id == a because "x" }',
         'def f(n: nothing) = n > 1 forbid d { when f("x") because "x" }',
+        'forbid d { when credential.age > 5min because "x" }',
+        'forbid d { when caller.kind == "hum\\an" because "x" }',
+        'forbid d { when caller.kind == "hum\0n" because "x" }',
+        'let a = "hum\nforbid d { when caller.kind == a because "x" }',
+        'let a = 2026-02-30 forbid d { when now < a and 1 > a because "x" }',
     ],
 )
 def test_one_mistake_is_told_once(text: str) -> None:

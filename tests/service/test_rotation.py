@@ -20,6 +20,7 @@ from pdp.evidence.refusals import (
     CERTIFICATE_UNTRUSTED,
     KEY_UNKNOWN,
     PROOF_REPLAYED,
+    STATE_UNAVAILABLE,
 )
 from tests.evidence.authorization_server import AuthorizationServer, Client, authorization_server
 from tests.evidence.certificate_authority import (
@@ -50,13 +51,13 @@ port = 0
 [policies]
 path = "."
 
-[state]
-path = "state.db"
-
 [[enforcement_point]]
 name = "gateway"
 addresses = ["127.0.0.1"]
 xfcc = true
+
+[proofs]
+max_ahead = "1s"
 """
 ISSUER = """
 [[issuer]]
@@ -152,14 +153,25 @@ def known(service: Service, name: str) -> None:
     until(lambda: service.metric("pdp_keys_read_timestamp_seconds", of=name) > now)
 
 
+def beside(
+    server: AuthorizationServer, client: Client, serve: Services, home: Path, *, refresh: str
+) -> Service:
+    """A service that reads the keys of `server`, and has begun to take proofs."""
+    configuration = CONFIGURATION + ISSUER % (server.issuer, refresh)
+    service, token = serve(folder=make_folder(home / "policies", POLICY, configuration)), client.token(server)
+    with service.client() as connection:
+        # What was made before it began to remember may have been used before, it says.
+        until(lambda: asked(connection, presented(client, token)) != STATE_UNAVAILABLE)
+    return service
+
+
 def test_keys_change_under_a_crowd_and_nobody_is_wrongly_refused(
     server: AuthorizationServer, serve: Services, tmp_path: Path
 ) -> None:
     clients = [Client(f"client-{number}") for number in range(CROWD + 1)]
     *crowd, last = clients
     server.know(*clients)
-    folder = make_folder(tmp_path / "policies", POLICY, CONFIGURATION + ISSUER % (server.issuer, "1s"))
-    service = serve(folder=folder)
+    service = beside(server, last, serve, tmp_path, refresh="1s")
     old = last.token(server)
 
     def credential(client: Client) -> Callable[[], dict[str, Any]]:
@@ -182,6 +194,8 @@ def test_keys_change_under_a_crowd_and_nobody_is_wrongly_refused(
         assert asked(connection, presented(last, last.token(server))) == "allow"
     assert asking.answers.keys() == {"allow"}
     assert asking.answers.total() >= 4 * CROWD * _TURN
+    # And the log tells of none of it.
+    assert server.issuer not in service.log
 
 
 def test_a_key_that_nobody_announced_is_looked_for_once_and_believed(
@@ -189,8 +203,7 @@ def test_a_key_that_nobody_announced_is_looked_for_once_and_believed(
 ) -> None:
     client = Client("payments-api")
     server.know(client)
-    folder = make_folder(tmp_path / "policies", POLICY, CONFIGURATION + ISSUER % (server.issuer, "1h"))
-    service = serve(folder=folder)
+    service = beside(server, client, serve, tmp_path, refresh="1h")
     with service.client() as connection:
         old = client.token(server)
         assert asked(connection, presented(client, old)) == "allow"
@@ -208,8 +221,7 @@ def test_a_token_counts_as_often_as_its_client_proves_anew_that_it_holds_the_key
 ) -> None:
     client = Client("payments-api")
     server.know(client)
-    folder = make_folder(tmp_path / "policies", POLICY, CONFIGURATION + ISSUER % (server.issuer, "1h"))
-    service = serve(folder=folder)
+    service = beside(server, client, serve, tmp_path, refresh="1h")
     token = client.token(server)
     with service.client() as connection:
         for _ in range(2):

@@ -1,4 +1,5 @@
-"""What every store keeps to: one contract, held by each of them, and by each as by a plain dictionary."""
+"""What every store keeps to: one contract, held by each of them, and by each as by a plain
+dictionary."""
 
 from __future__ import annotations
 
@@ -174,7 +175,8 @@ ENDS = st.none() | st.floats(-400, 800).map(lambda after: NOW + after)
 
 
 class StoresAreADictionary(RuleBasedStateMachine):
-    """Memory and SQLite, held against a dictionary that forgets nothing, by a clock that may be set back."""
+    """Memory and SQLite, held against a dictionary that forgets nothing, by a clock that may be set
+    back."""
 
     @initialize()
     def begin(self) -> None:
@@ -216,7 +218,9 @@ class StoresAreADictionary(RuleBasedStateMachine):
         assert [snapshot.entries for snapshot in snapshots] == [expected, expected]
         self.held.append((snapshots, expected))
 
-    @rule(data=st.data(), values=st.lists(st.binary(max_size=3) | st.none(), min_size=4, max_size=4), end=ENDS)
+    @rule(
+        data=st.data(), values=st.lists(st.binary(max_size=3) | st.none(), min_size=4, max_size=4), end=ENDS
+    )
     def commit(self, data: st.DataObject, values: list[bytes | None], end: float | None) -> None:
         if not self.held:
             return
