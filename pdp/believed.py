@@ -1,51 +1,104 @@
 """Whom to believe, as `pdp.toml` says it: issuers of tokens, trust domains, proofs.
 
-Knows the tables of the settings and what may stand in them; what becomes of them is the business of
-`pdp.trusted`.
+Knows the tables of the settings and what may stand in them, and with what; what becomes of them is the
+business of `pdp.trusted`. Asks nobody: what cannot be is refused when settings are read, what cannot be had
+is told by `pdp trust check`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from pdp.access.patterns import check_spiffe_id
+from pdp.evidence import urls
 from pdp.schema.schema import CALLER
-from pdp.sections import Duration, Section
+from pdp.sections import Duration, Seconds, Section, differ
+
+Several = TypeVar("Several", bound=tuple[str, ...])
+
+
+def _each_once(names: Several) -> Several:
+    differ(names)
+    return names
+
+
+def _trust_domain(name: str) -> str:
+    try:
+        check_spiffe_id(f"spiffe://{name}")
+    except ValueError:
+        raise ValueError(f"`{name}` is no trust domain") from None
+    if "/" in name:
+        raise ValueError(f"`{name}` is no trust domain")
+    return name
+
+
+def _url(url: str) -> str:
+    urls.check(url)
+    return url
+
+
+def _socket(address: str) -> str:
+    path = address.removeprefix("unix://") if address.startswith("unix://") else address.removeprefix("unix:")
+    if not path.startswith("/") or not path.isprintable():
+        raise ValueError(f"`{address}` is no Unix socket: write `unix:///path/of/it`")
+    return address
+
 
 Name = Annotated[str, Field(min_length=1, max_length=2_048)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_each_once)]
+DomainName = Annotated[str, AfterValidator(_trust_domain)]
+Url = Annotated[str, AfterValidator(_url)]
 # Those of `evidence.keys`, which is not asked: reading settings must not cost a start what verifying needs.
 Algorithm = Literal[
     "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
 ]  # fmt: skip
-Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
+Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1), AfterValidator(_each_once)]
+Leeway = Annotated[Duration, Field(le=timedelta(minutes=5))]
 
 # What a claim may not stand for: who the caller is follows from the token's own names and chain.
 _OURS = frozenset(name for name, _ in CALLER.attributes) - {"groups"}
+# Types that are checked by rules of their own, and count for nothing beside what they belong to.
+_PROOFS = frozenset({"dpop+jwt", "wit+jwt", "wpt+jwt"})
 
 
-class KeysFrom(Section):
-    """Where an issuer's keys come from: exactly one of a JWKS `file`, the `url` of one, or `discovery` of
-    that URL in the issuer's metadata (RFC 8414, OpenID Connect Discovery).
-
-    They are fetched every `refresh`; when that fails they are believed for `stale` longer. `private` allows
-    an address that is not public.
+class _Place(Section):
+    """Where keys are read from, and how often: every `refresh`. When that fails they are believed for `stale`
+    longer. `private` allows an address that is not public, `ca` is a PEM file of the authorities that the
+    server's certificate may come from, instead of the public ones.
     """
 
     file: Path | None = None
-    url: str | None = None
-    discovery: bool = False
-    refresh: Duration = timedelta(minutes=5)
+    url: Url | None = None
+    refresh: Seconds = timedelta(minutes=5)
     stale: Duration = timedelta(hours=1)
     private: bool = False
+    ca: Path | None = None
+
+    def _check(self, others: Collection[str]) -> None:
+        """Refuses what says no place, or several, or how to ask a server where none is asked."""
+        said = [name for name in ("file", "url", *others) if getattr(self, name)]
+        if len(said) != 1:
+            raise ValueError(f"say one of `file`, `url` and `{''.join(others)}`")
+        if said[0] in ("file", "workload_api"):
+            for name in ("private", "ca"):
+                if getattr(self, name):
+                    raise ValueError(f"`{name}` is about a server, and `{said[0]}` asks none")
+
+
+class KeysFrom(_Place):
+    """Where an issuer's keys come from: exactly one of a JWKS `file`, the `url` of one, or `discovery` of
+    that URL in the issuer's metadata (RFC 8414, OpenID Connect Discovery)."""
+
+    discovery: bool = False
 
     @model_validator(mode="after")
     def _is_one(self) -> KeysFrom:
-        if (self.file is not None) + (self.url is not None) + self.discovery != 1:
-            raise ValueError("say one of `file`, `url` and `discovery`")
+        self._check(("discovery",))
         return self
 
 
@@ -62,19 +115,44 @@ class IssuerTable(Section):
     id: Name
     keys: KeysFrom
     algorithms: Algorithms
-    typ: tuple[Name, ...] = ("at+jwt",)
-    audiences: dict[str, tuple[Name, ...]] = Field(default_factory=dict)
+    typ: Names = ("at+jwt",)
+    audiences: dict[str, Names] = Field(default_factory=dict)
     kind: Literal["workload", "human", "agent"] = "workload"
     actor: Literal["workload", "human", "agent"] = "workload"
     caller: Name = "sub"
     task: Name | None = None
     claims: dict[str, Name] = Field(default_factory=dict)
-    max_lifetime: Duration = timedelta(hours=1)
-    max_age: Duration = timedelta(hours=1)
-    leeway: Annotated[Duration, Field(le=timedelta(minutes=5))] = timedelta(seconds=30)
+    max_lifetime: Seconds = timedelta(hours=1)
+    max_age: Seconds = timedelta(hours=1)
+    leeway: Leeway = timedelta(seconds=30)
     binding: Literal["none", "any", "dpop", "mtls"] = "none"
     single_use: bool = False
-    trust_domains: tuple[Name, ...] = ()
+    trust_domains: Annotated[tuple[DomainName, ...], AfterValidator(_each_once)] = ()
+
+    @field_validator("keys")
+    @classmethod
+    def _can_be_discovered(cls, keys: KeysFrom, info: ValidationInfo) -> KeysFrom:
+        if keys.discovery and "id" in info.data:
+            try:
+                urls.check_issuer(info.data["id"])
+            except ValueError as error:
+                raise ValueError(f"`discovery` asks at the issuer's id, and {error}") from None
+        return keys
+
+    @field_validator("typ")
+    @classmethod
+    def _are_types_of_tokens(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        for typ in types:
+            if typ.lower().removeprefix("application/") in _PROOFS:
+                raise ValueError(f"`{typ}` is no type of access token")
+        return types
+
+    @field_validator("task")
+    @classmethod
+    def _is_another_claim(cls, task: str | None, info: ValidationInfo) -> str | None:
+        if task is not None and task == info.data.get("caller"):
+            raise ValueError(f"`{task}` holds the caller's id, and so no task's")
+        return task
 
     @field_validator("claims")
     @classmethod
@@ -83,48 +161,53 @@ class IssuerTable(Section):
             raise ValueError(f"`{attribute}` of a caller is not taken from a claim")
         return claims
 
+    @field_validator("trust_domains")
+    @classmethod
+    def _are_of_workloads(cls, domains: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if domains and info.data.get("kind") == info.data.get("actor") == "human":
+            raise ValueError("SPIFFE IDs are no humans', and `kind` and `actor` are human")
+        return domains
 
-class BundleFrom(Section):
+
+class BundleFrom(_Place):
     """Where a trust domain's bundle comes from: a `file`, a `url`, or the `workload_api` on a socket."""
 
-    file: Path | None = None
-    url: str | None = None
-    workload_api: str | None = None
-    refresh: Duration = timedelta(minutes=5)
-    stale: Duration = timedelta(hours=1)
-    private: bool = False
+    workload_api: Annotated[str, AfterValidator(_socket)] | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> BundleFrom:
-        if sum(place is not None for place in (self.file, self.url, self.workload_api)) != 1:
-            raise ValueError("say one of `file`, `url` and `workload_api`")
+        self._check(("workload_api",))
         return self
 
 
 class TrustDomainTable(Section):
-    """`[[trust_domain]]`: a SPIFFE trust domain whose identities are believed here."""
+    """`[[trust_domain]]`: a SPIFFE trust domain whose identities are believed here, presented in `forms`.
 
-    name: Name
+    `audiences` is for JWT-SVIDs: the others name none. `wit` is experimental, as its drafts are.
+    """
+
+    name: DomainName
     bundle: BundleFrom
-    forms: tuple[Literal["x509_svid", "jwt_svid", "wit"], ...] = ("x509_svid", "jwt_svid")
-    audiences: dict[str, tuple[Name, ...]] = Field(default_factory=dict)
+    forms: Annotated[
+        tuple[Literal["x509_svid", "jwt_svid", "wit"], ...], Field(min_length=1), AfterValidator(_each_once)
+    ] = ("x509_svid", "jwt_svid")
+    audiences: dict[str, Names] = Field(default_factory=dict)
     kind: Literal["workload", "agent"] = "workload"
-    max_lifetime: Duration = timedelta(hours=1)
-    leeway: Annotated[Duration, Field(le=timedelta(minutes=5))] = timedelta(seconds=30)
+    max_lifetime: Seconds = timedelta(hours=1)
+    leeway: Leeway = timedelta(seconds=30)
 
-    @field_validator("name")
+    @field_validator("audiences")
     @classmethod
-    def _is_trust_domain(cls, name: str) -> str:
-        check_spiffe_id(f"spiffe://{name}")
-        if "/" in name:
-            raise ValueError(f"`{name}` is no trust domain")
-        return name
+    def _are_asked_for(cls, audiences: dict[str, Names], info: ValidationInfo) -> dict[str, Names]:
+        if audiences and "jwt_svid" not in info.data.get("forms", ("jwt_svid",)):
+            raise ValueError("only a `jwt_svid` names an audience, and it is not among `forms`")
+        return audiences
 
 
 class ProofsTable(Section):
     """`[proofs]`: which DPoP proofs are accepted. With `nonces` each must hold one that was given out."""
 
     algorithms: Algorithms = ("ES256", "EdDSA", "PS256")
-    max_age: Annotated[Duration, Field(le=timedelta(minutes=10))] = timedelta(minutes=1)
+    max_age: Annotated[Seconds, Field(le=timedelta(minutes=10))] = timedelta(minutes=1)
     max_ahead: Annotated[Duration, Field(le=timedelta(minutes=1))] = timedelta(seconds=5)
     nonces: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -23,6 +24,8 @@ def _as_duration(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_as_duration), PlainSerializer(duration_text)]
+# What is counted in whole seconds must come to one at least.
+Seconds = Annotated[Duration, Field(ge=timedelta(seconds=1))]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -32,7 +35,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def differ(names: list[str]) -> None:
+def differ(names: Sequence[str]) -> None:
     """Refuses two entries of one name."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -137,6 +137,14 @@ def test_what_is_wrong_with_the_bytes_of_a_file_is_told_once(name: str, tmp_path
     assert told(check_folder(tmp_path), tmp_path) == [expectation("case.policy", line, comment)]
 
 
+def test_messages_and_hints_are_one_sentence_in_lower_case_without_a_full_stop() -> None:
+    found = [one for case in CASES for one in check(case)[0]]
+    for words in {words for one in found for words in (one.message, one.hint)} - {""}:
+        assert words[0] in "`" or words[0].islower(), words
+        assert not words.endswith((".", "!")), words
+        assert ". " not in re.sub("`[^`]*`", "", words), words
+
+
 def test_every_code_has_a_case_that_earns_it() -> None:
     code = "\n".join(file.read_text() for file in Path(pdp.__file__).parent.rglob("*.py"))
     earned = {case.name[:6] for case in CASES} | {comment[4:10] for _, _, comment in MADE.values()}

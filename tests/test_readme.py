@@ -8,9 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from service.conftest import Services, serve, until
+
 from pdp.load import load
 from pdp.point import DecisionPoint
 from pdp.settings import read
+from tests import example
+
+__all__ = ["serve"]
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -26,6 +31,28 @@ def test_the_first_request_gets_the_answer_that_is_shown() -> None:
     point = DecisionPoint(load(ROOT / "policies"), read(ROOT / "policies/pdp.toml"))
     answer = json.loads(point.answer(body[1].encode(), "127.0.0.1", now=datetime(2027, 1, 1, tzinfo=UTC)))
     assert answer | _VARIES == json.loads(shown[1]) | _VARIES
+
+
+def test_the_request_with_proof_is_allowed_once(serve: Services, tmp_path: Path) -> None:
+    configuration = re.search(r"```toml\n(.*?)```", README, re.DOTALL)
+    shown = re.findall(r"```json\n(.*?)```", README, re.DOTALL)[1]
+    assert configuration is not None
+    assert configuration[1] == example.CONFIGURATION
+    folder = tmp_path / "try"
+    example.main(folder)
+    service = serve("--config", str(folder / "pdp.toml"), "--port", "0", folder=ROOT / "policies")
+    answers: list[Any] = []
+
+    def allowed() -> bool:
+        # What was made just before the state began may have been used before it, and waits for a new one.
+        example.main(folder)
+        body = (folder / "request.json").read_bytes()
+        answers[:] = [service.post("/decide", body).json() for _ in range(2)]
+        return answers[0]["code"] != "state_unavailable"
+
+    until(allowed)
+    lines = shown.replace("\n ", " ").splitlines()
+    assert [answer | _VARIES for answer in answers] == [json.loads(line) | _VARIES for line in lines]
 
 
 def test_the_embedding_example_runs(monkeypatch: Any) -> None:

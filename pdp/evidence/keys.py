@@ -54,8 +54,8 @@ _CURVES: Final[dict[str, tuple[EllipticCurve, int, int, str]]] = {
     "P-384": (SECP384R1(), 2**384 - 2**128 - 2**96 + 2**32 - 1, 48, "ES384"),
     "P-521": (SECP521R1(), 2**521 - 1, 66, "ES512"),
 }
-# Ed25519: the prime of its field, and the `y` of the points whose order divides eight (RFC 7748 section 6.1).
-# A key of those has signatures that hold for messages which nobody signed.
+# Ed25519: the prime of its field, and the `y` of the points whose order divides eight. With one of them for a
+# key, everybody signs.
 _ED25519_PRIME: Final = 2**255 - 19
 _EIGHTH: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER: Final = frozenset({0, 1, _EIGHTH, _ED25519_PRIME - _EIGHTH, _ED25519_PRIME - 1})

@@ -77,7 +77,7 @@ def domain_of(identity: str) -> str:
 def check_others(claims: Mapping[str, Any]) -> None:
     """Refuses an SVID for what it need not say: an issuer or id that is no name, and an actor.
 
-    It identifies the workload that presents it; one in which somebody acts for another does not say who that is.
+    It identifies the workload that presents it; one by which somebody acts for another does not.
     """
     for claim, limit in (("iss", SPIFFE_ID_LIMIT), ("jti", JTI_LIMIT)):
         if claim in claims:

@@ -1,5 +1,4 @@
-"""Keys by when they end, so that what has ended is taken away a few at a time: no step looks at them
-all."""
+"""Keys by when they end: what has ended is taken away a few at a time, and no step looks at them all."""
 
 from __future__ import annotations
 
@@ -11,8 +10,7 @@ _FOR_GOOD: Final = 2.0**53
 
 
 class Ends:
-    """A set of keys, each with the end (epoch seconds) that it was added with; ends are whole seconds
-    here."""
+    """A set of keys, each with the end (epoch seconds) that it was added with, in whole seconds."""
 
     __slots__ = ("_keys", "_order")
 

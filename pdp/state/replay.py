@@ -20,8 +20,7 @@ Outcome = Literal["first", "seen", "full", "before"]
 to remember it. `before`: it was made before this memory began, which cannot know. Only `first` may be
 allowed."""
 
-# How often a lost race is run again. Each turn somebody else won, so a crowd of this many is let
-# through.
+# How often a lost race is run again. Each turn somebody else won, so a crowd gets through.
 _TURNS: Final = 64
 # All that is live is counted in this many places, so that two processes seldom write the same one; but
 # none has less room than this, for a place that is full is full for whoever comes to it.
@@ -130,8 +129,7 @@ def _counts(entry: Entry | None, added: Sequence[int], seconds: float) -> dict[i
 
 
 def _end(expires: float, seconds: float) -> int:
-    """The end that a use is counted with: later than its own by less than a quarter of its life, or a
-    grain.
+    """The end that a use is counted with: later than its own by a quarter of its life, or a grain, at most.
 
     So there are a handful of ends for each doubling of the lives, however many uses.
     """

@@ -25,7 +25,7 @@ from pdp.state.store import Entry, Snapshot, Store, StoreError, name
 SOURCES: Final = 64
 # How many peers' names are kept beside their hashes, to hash them once.
 _PEERS: Final = 4_096
-# The whole is written again when the log since is this long (batches, bytes) and as long as the whole
+# The whole is written again when what came after it is this long: in batches, or in bytes and longer than
 # itself.
 _BATCHES: Final = 256
 _BYTES: Final = 262_144
@@ -61,8 +61,7 @@ class Sightings:
         self._next = -1
 
     def saw(self, identity: bytes, source: str, expires: float, seconds: float) -> tuple[int, int]:
-        """Count a decision; gives the earlier uses of a credential and its distinct peers, this one
-        included.
+        """Count a decision; gives the credential's earlier uses, and its peers with this one.
 
         `identity` names the credential, `source` the peer; from `expires` on (epoch seconds) it may be
         forgotten. The peers are counted up to `SOURCES`.
@@ -80,17 +79,15 @@ class Sightings:
             # Another set, for `share` may be reading this one.
             seen.here = here = here | {peer}
         if self._store is not None:
-            # After it was counted: `share` takes it out before it reads the counts, so that none is
-            # missed.
+            # After it was counted: `share` takes it out before it reads the counts, and misses none.
             self._pending[identity] = seen
         elsewhere = seen.elsewhere
         return earlier, len(here) if not elsewhere else min(len(here | elsewhere), SOURCES)
 
     def share(self, seconds: float) -> None:
-        """Hear what others saw, and tell them what was seen here. Blocks on the store; raises
-        `StoreError`.
+        """Hear what others saw, and tell them what was seen here. Blocks; raises `StoreError`.
 
-        Then counts are as they were, and what was not told is told the next time.
+        Then no count is lost, and what was not told is told the next time.
         """
         if self._store is None:
             return

@@ -42,6 +42,7 @@ _LONG: Final = 16_384
 # Once in so many commits, so many entries are looked at, in the order of their keys and round again.
 _SWEEP: Final = 64
 _SWEPT: Final = 256
+_MAKING: Final = threading.Lock()
 
 
 class SqliteStore:
@@ -61,8 +62,7 @@ class SqliteStore:
         self._file = file = path.absolute()
         self._copying = threading.Thread()
         try:
-            # Made here, for SQLite asks nobody who may read what it makes.
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make(file)
             # Each statement is its own transaction unless we begin one: no hidden ones.
             self._database = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
         except (OSError, ValueError, sqlite3.Error) as error:
@@ -74,19 +74,17 @@ class SqliteStore:
             raise StoreError(f"`{path}` cannot be used: {error}") from None
 
     def read(self, keys: Collection[bytes], seconds: float) -> Snapshot:
-        with self._lock:
-            return Snapshot(self._run(self._live, tuple(keys), seconds))
+        return Snapshot(self._run(self._live, tuple(keys), seconds))
 
     def commit(self, snapshot: Snapshot, changes: Changes, seconds: float) -> bool:
         assert changes.keys() <= snapshot.entries.keys()
-        with self._lock:
-            done = self._run(self._commit, snapshot, changes, seconds)
-            if done:
-                self._commits += 1
-                if self._commits % _COPY == 0 and not self._copying.is_alive():
-                    self._copying = threading.Thread(target=_copy, args=(self._file,), daemon=True)
-                    self._copying.start()
-            return done
+        done = self._run(self._commit, snapshot, changes, seconds)
+        if done and self._commits % _COPY == 0 and not self._copying.is_alive():
+            self._copying = threading.Thread(target=_copy, args=(self._file,), daemon=True)
+            # Without one, the log is longer until the next time; the commit is made.
+            with suppress(RuntimeError):
+                self._copying.start()
+        return done
 
     def close(self) -> None:
         # What was made before a fork is the other process's to close.
@@ -122,6 +120,7 @@ class SqliteStore:
             if self._commits % _SWEEP == 0:
                 self._sweep(seconds - GRACE)
             run("COMMIT")
+            self._commits += 1
             return True
         except BaseException:
             # Some errors have rolled back already.
@@ -142,13 +141,21 @@ class SqliteStore:
 
     def _run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         if self._process != os.getpid():
-            # SQLite's locks stay with the process that took them: another that goes on would write
-            # between.
+            # SQLite's locks stay with the process that took them: another would write between.
             raise StoreError("a store cannot be used by a process that was forked after it was opened")
         try:
-            return _patiently(work, *arguments)
+            with self._lock:
+                return _patiently(work, *arguments)
         except sqlite3.Error as error:
             raise StoreError(str(error)) from None
+
+
+def _make(file: Path) -> None:
+    """Make the file, where there is none: SQLite would not ask who may read it."""
+    # To close any file takes the locks away that this process has on it, also those of another store: so only
+    # one that is new is opened here, and nobody goes on with it before it is closed.
+    with _MAKING, suppress(FileExistsError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _patiently(work: Callable[..., _Result], *arguments: Any) -> _Result:

@@ -32,7 +32,10 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What must hold of the decision; None where the test says nothing. Names are compared as sets."""
+    """What must hold of the decision; None where the test says nothing. Names are compared as sets.
+
+    `code` is empty where there must be none.
+    """
 
     decision: str | None = None
     rules: tuple[str, ...] | None = None
@@ -189,12 +192,13 @@ def _expected(expect: Any) -> Expected:
     _known(expect, _EXPECT, "/expect")
     if expect.get("decision", "allow") not in ("allow", "deny"):
         raise RequestError("/expect/decision", "is `allow` or `deny`")
-    if type(expect.get("code", "")) is not str:
-        raise RequestError("/expect/code", "is a text")
+    code = expect.get("code")
+    if not (code is None or (type(code) is str and code)):
+        raise RequestError("/expect/code", "is the name of a code, or null")
     return Expected(
         expect.get("decision"),
         _names(expect, "rules"),
-        expect.get("code"),
+        "" if "code" in expect and code is None else code,
         _names(expect, "obligations"),
         _names(expect, "failures"),
     )

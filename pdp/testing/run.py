@@ -105,8 +105,9 @@ def _problems(expected: Expected, decision: Decision) -> Iterator[str]:
         yield f"expected {expected.decision}, was decided {outcome(decision)}"
     if expected.rules is not None and set(expected.rules) != set(decision.rules):
         yield f"expected by {listed(expected.rules)}, was decided by {listed(decision.rules)}"
-    if expected.code is not None and expected.code != decision.code:
-        yield f"expected the code `{expected.code}`, was {f'`{decision.code}`' if decision.code else 'none'}"
+    if expected.code is not None and expected.code != (decision.code or ""):
+        wanted = f"the code `{expected.code}`" if expected.code else "no code"
+        yield f"expected {wanted}, was {f'`{decision.code}`' if decision.code else 'none'}"
     yield from _names("obligation", expected.obligations, [o.name for o in decision.obligations])
     yield from _names("failure of", expected.failures, [f.rule for f in decision.failures])
 

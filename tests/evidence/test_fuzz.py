@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,7 +101,6 @@ FOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a point of Ed25519 beyond the prime": (
         "jwks", lambda: _key(kty="OKP", crv="Ed25519", x=b64((2**255 - 15).to_bytes(32, "little"))),
     ),
-    "a point of Ed25519 of small order": ("jwks", lambda: _key(kty="OKP", crv="Ed25519", x="A" * 43)),
     "an exponent as long as the modulus": (
         "jwks", lambda: _key(kty="RSA", alg="PS256", n=b64(b"\xff" * 256), e=b64(b"\xf0" + b"\xff" * 255)),
     ),
@@ -128,6 +129,29 @@ FOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
 @pytest.mark.parametrize(("target", "make"), FOUND.values(), ids=FOUND)
 def test_what_was_found_once_is_refused(target: str, make: Callable[[], bytes]) -> None:
     assert not TARGETS[target].check(make())
+
+
+EIGHTH = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+SMALL_ORDER = [
+    (y + sign * 2**255).to_bytes(32, "little")
+    for y in (0, 1, 2**255 - 20, EIGHTH, 2**255 - 19 - EIGHTH)
+    for sign in ((0, 1) if y not in (1, 2**255 - 20) else (0,))
+]
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER, ids=bytes.hex)
+def test_a_key_by_which_everybody_signs_is_refused(point: bytes) -> None:
+    public = Ed25519PublicKey.from_public_bytes(point)
+
+    def holds(signature: bytes) -> bool:
+        try:
+            public.verify(signature, b"nobody signed this")
+        except InvalidSignature:
+            return False
+        return True
+
+    assert any(holds(commitment + bytes(32)) for commitment in SMALL_ORDER)
+    assert not TARGETS["jwks"].check(_key(kty="OKP", crv="Ed25519", x=b64(point)))
 
 
 # Time: as much is read as is said, and what is read takes steps in proportion to it.

@@ -79,6 +79,17 @@ def test_what_a_function_gives(expression: str, expected: Any) -> None:
     assert value(expression) == expected
 
 
+def test_the_days_of_the_week_are_named_so() -> None:
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    assert [value(f'weekday(2026-11-{23 + day}, "UTC")') for day in range(7)] == days
+    assert codes('let a = weekday(now, "UTC") == "monday"') == ["PDP304"]
+
+
+@pytest.mark.parametrize("beyond", ["(a)\\\\1", "a(?=b)", "(?<!a)b", "("])
+def test_an_expression_of_another_syntax_than_re2_is_an_error(beyond: str) -> None:
+    assert codes(f'let a = matches("x", "{beyond}")') == ["PDP311"]
+
+
 def test_the_functions_are_those_and_no_more() -> None:
     named = "len lower starts_with ends_with contains matches subset overlaps ip path_like hour weekday date"
     assert FUNCTIONS.keys() - {"like"} == set(named.split())

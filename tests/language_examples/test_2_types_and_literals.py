@@ -68,6 +68,8 @@ def test_a_literal_is_written_so(literal: str, expected: Any) -> None:
         ("amount", 1.0, "refused at /resource/amount"),
         ("amount", "1", "refused at /resource/amount"),
         ("price", 3, 3.0),
+        ("price", float("nan"), "refused at /resource/price"),
+        ("price", float("inf"), "refused at /resource/price"),
         ("note", "ü", "ü"),
         ("kind", "standard", "standard"),
         ("kind", "pickup", "refused at /resource/kind"),

@@ -21,8 +21,13 @@ from language_examples.said import (
     facts_of,
     value,
 )
-from pdp.access.request import RequestError
+from pdp.access.request import Request, RequestError
+from pdp.conform import duration
+from pdp.gather import asserted
 from pdp.load import compile
+from pdp.rules.attributes import Roots
+from pdp.rules.known import NOTHING
+from pdp.schema.schema import Schema
 
 PROGRAM = compile(checked(SCHEMA))
 
@@ -80,6 +85,28 @@ def test_a_request_has_this_member(member: str, expected: Any) -> None:
     assert value(member) == expected
 
 
+MEMBERS = {
+    "caller": "{ actors: set<string>, depth: int, groups: set<string>, id: string, issuer?: string, "
+    'kind: "workload" | "human" | "agent" | "anonymous", on_behalf_of?: string, trust_domain?: string }',
+    "credential": "{ age: duration, audiences: set<string>, "
+    'binding: "none" | "dpop" | "mtls" | "wimse", bound: bool, '
+    'form: "jwt" | "jwt_svid" | "x509_svid" | "task_token" | "asserted" | "none", id?: string, '
+    "issuer?: string, lifetime: duration, remaining: duration, scopes: set<string>, sources: int, "
+    "standing: bool, uses: int, verified: bool }",
+    "action": "{ name: string }",
+    "resource": "{ id: string, type: string }",
+    "task": "{ actions: set<string>, active: bool, audiences: set<string>, expires: timestamp, id: string, "
+    "owner: string, purpose: string, started: timestamp, uses_left?: int }",
+    "context": "{ }",
+}
+
+
+@pytest.mark.parametrize("root", MEMBERS)
+def test_the_members_of_a_root_have_these_types(root: str) -> None:
+    roots = Roots(Schema())
+    assert str(roots.record(root, NOTHING)) == MEMBERS[root]
+
+
 @pytest.mark.parametrize(
     "member", ["caller.name", "credential.subject", "resource.owner", "task.name", "action.kind"]
 )
@@ -114,6 +141,14 @@ def test_a_credential_is_standing_when_unbound_it_can_outlive_its_work(
     asserted: dict[str, Any], task: Any, standing: bool
 ) -> None:
     assert value("credential.standing", changed(credential=credential(**asserted), task=task)) is standing
+
+
+@pytest.mark.parametrize(("limit", "standing"), [("1m", True), ("5m", False), ("4m59s", True)])
+def test_how_long_an_unbound_credential_may_live_can_be_set(limit: str, standing: bool) -> None:
+    task = {**TASK, "expires": "2026-11-24T11:00:00Z"}
+    asked = Request.parse(changed(credential=credential(binding="none"), task=task))
+    facts = asserted(PROGRAM, asked, now=NOW, standing_after=duration(limit))
+    assert facts.credential["standing"] is standing
 
 
 def test_without_a_credential_it_is_neither_bound_nor_verified_and_its_sets_are_empty() -> None:

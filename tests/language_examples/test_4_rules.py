@@ -30,6 +30,7 @@ def caller(kind: str, id: str = "", **more: Any) -> dict[str, Any]:
         ('caller agent "alice"', caller("human", "alice"), False),
         ('caller in group "staff", "admins"', caller("human", "alice", groups=["staff"]), True),
         ('caller in group "staff"', caller("human", "alice", groups=["admins"]), False),
+        ('caller any in group "staff"', caller("agent", "a", groups=["staff"]), True),
         ('caller human "a*" in group "staff"', caller("human", "alice", groups=["staff"]), True),
         ('caller human "a*" in group "staff"', caller("human", "bob", groups=["staff"]), False),
         (f'caller workload "{SPIFFE}"', caller("workload", SPIFFE), True),
@@ -95,7 +96,11 @@ def test_clauses_come_in_any_order_and_conditions_as_often_as_wanted() -> None:
       audience any
     }}"""
     assert decided(text).rules == ("m.it",)
-    assert codes('forbid it { caller any caller any because "x" }') == ["PDP319"]
+
+
+@pytest.mark.parametrize("clause", ["caller any", 'audience "x"', 'action "y"', "resource any"])
+def test_a_head_clause_comes_at_most_once(clause: str) -> None:
+    assert codes(f'forbid it {{ {clause} because "x" {clause} }}') == ["PDP319"]
 
 
 @pytest.mark.parametrize("clause", ["caller", "audience", "action"])
@@ -117,6 +122,14 @@ def test_an_obligation_comes_with_an_allow_and_advice_with_either_decision() -> 
     denied = decided(f'{permit} forbid no {{ advise call {{ whom: "ops" }} because "x" }}')
     assert denied.obligations == ()
     assert [(duty.name, duty.values) for duty in denied.advice] == [("call", {"whom": "ops"})]
+
+
+def test_what_a_forbid_requires_comes_with_its_deny() -> None:
+    permit = f"permit yes {{ {ANYONE} require log {{}} }}"
+    denied = decided(f'{permit} forbid no {{ require alert {{ who: caller.id }} because "x" }}')
+    assert [(duty.name, duty.rule, duty.values) for duty in denied.obligations] == [
+        ("alert", "m.no", {"who": CALLER["id"]})
+    ]
 
 
 def test_the_reason_is_required_on_a_forbid_and_on_every_rule_with_a_sunset() -> None:

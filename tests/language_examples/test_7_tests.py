@@ -107,6 +107,12 @@ def test_a_task_is_active_while_its_end_is_in_the_future(ends: str, active: bool
     assert codes('test "t" { task { owner: "a" } expect deny }') == ["PDP506"]
 
 
+@pytest.mark.parametrize("now", ['"2026-11-24T10:00:00Z"', "5m", "1795478400"])
+def test_now_is_a_timestamp_and_nothing_that_a_request_would_write_for_one(now: str) -> None:
+    told = codes(f'test "t" {{ now {now} expect deny }}')
+    assert told in (["PDP505"], ["PDP101"])
+
+
 def test_fixtures_are_shared_record_by_record_and_the_own_clauses_of_a_test_win() -> None:
     (result,) = results(f"""{SCHEMA}{YES}
     fixture order {{ caller human "alice" {{ team: "a" }} resource order "o-1" {{ amount: 1, note: "n" }} }}
@@ -154,6 +160,13 @@ def test_a_test_file_sees_the_module_that_it_uses_and_a_server_never_loads_it(tm
         ({"expect": {"decision": "deny"}}, "failed"),
         ({"expect": {"rules": ["m.yes"]}}, "passed"),
         ({"expect": {"rules": []}}, "failed"),
+        ({"expect": {"rules": ["m.yes", "m.other"]}}, "failed"),
+        ({"expect": {"code": None}}, "passed"),
+        ({"expect": {"code": None}, "action": "x"}, "failed"),
+        ({"expect": {"code": "no_rule"}}, "failed"),
+        ({"expect": {"code": ""}}, "error"),
+        ({"expect": {"obligations": []}}, "failed"),
+        ({"expect": {"failures": ["m.yes"]}}, "failed"),
         ({"expect": {"obligations": ["log"], "failures": []}}, "passed"),
         ({"expect": {"decision": "deny", "code": "forbidden", "rules": ["m.no"]}, "action": "x"}, "passed"),
         ({"expect": {"decision": "deny", "code": "task_unknown"}, "task": "t-9"}, "passed"),

@@ -1,5 +1,4 @@
-"""Where a credential was seen, counted the same by all who share a store, as of the last time they
-did."""
+"""Where a credential was seen, counted the same by all who share a store, as of the last time."""
 
 from __future__ import annotations
 
@@ -253,8 +252,7 @@ WHO = st.integers(0, 2)
 
 
 class SharersAgree(RuleBasedStateMachine):
-    """Three processes over one store that begin anew, fall behind and fail, held against plain
-    counts."""
+    """Three processes over one store that begin anew, fall behind and fail, against plain counts."""
 
     @initialize()
     def begin(self) -> None:

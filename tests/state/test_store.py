@@ -1,5 +1,4 @@
-"""What every store keeps to: one contract, held by each of them, and by each as by a plain
-dictionary."""
+"""What every store keeps to: one contract, and the behaviour of a plain dictionary."""
 
 from __future__ import annotations
 
@@ -175,8 +174,7 @@ ENDS = st.none() | st.floats(-400, 800).map(lambda after: NOW + after)
 
 
 class StoresAreADictionary(RuleBasedStateMachine):
-    """Memory and SQLite, held against a dictionary that forgets nothing, by a clock that may be set
-    back."""
+    """Memory and SQLite, held against a dictionary that forgets nothing, by a clock that goes back, too."""
 
     @initialize()
     def begin(self) -> None:

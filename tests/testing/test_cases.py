@@ -91,7 +91,7 @@ def test_a_text_that_is_no_list_of_cases_is_a_defect(text: str, says: str) -> No
         ({"expect": ...}, "/expect: is missing, or expects nothing"),
         ({"expect": {}}, "/expect: is missing, or expects nothing"),
         ({"expect": {"decision": "maybe"}}, "/expect/decision: is `allow` or `deny`"),
-        ({"expect": {"code": 1}}, "/expect/code: is a text"),
+        ({"expect": {"code": 1}}, "/expect/code: is the name of a code, or null"),
         ({"expect": {"rules": "a"}}, "/expect/rules: is a list of names"),
         ({"expect": {"rules": [1]}}, "/expect/rules: is a list of names"),
         ({"expect": {"outcome": "deny"}}, "/expect/outcome: there is no such member"),
