@@ -16,7 +16,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -28,6 +36,7 @@ from pydantic_settings import (
 )
 
 from pdp.access.values import parse_ip
+from pdp.answer import duration_text
 from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.language.suggest import suggest
 from pdp.sections import Duration, Positive, Section, differ
@@ -61,7 +70,17 @@ class SettingsError(Exception):
 
 
 def _as_code(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
+    # The environment tells small letters from capital ones no more than people do.
+    code = value.upper() if isinstance(value, str) else value
+    if not isinstance(code, str) or re.fullmatch(r"PDP4[0-9][0-9]", code) is None:
+        raise ValueError("is no safety finding: those are called PDP4 and two digits")
+    return code
+
+
+def _mode(value: str) -> str:
+    if re.fullmatch(r"0?[0-7]{3}", value) is None:
+        raise ValueError('must be three octal digits, such as "660"')
+    return value
 
 
 class Server(Section):
@@ -70,7 +89,7 @@ class Server(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8181
     uds: Path | None = None
-    uds_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "660"
+    uds_mode: Annotated[str, AfterValidator(_mode)] = "660"
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     drain: Duration = timedelta(seconds=10)
     docs: bool = True
@@ -82,10 +101,7 @@ class Policies(Section):
     path: Path = Path("policies")
     strict: bool = True
     max_rules: Positive = 100_000
-    # The environment tells small letters from capital ones no more than people do.
-    lower: dict[Annotated[str, BeforeValidator(_as_code), Field(pattern=r"^PDP4\d\d$")], Level] = Field(
-        default_factory=dict
-    )
+    lower: dict[Annotated[str, BeforeValidator(_as_code)], Level] = Field(default_factory=dict)
     reload: bool = True
 
 
@@ -163,6 +179,13 @@ class State(Section):
     room: Positive = 600_000
     quota: Positive = 30_000
 
+    @field_validator("quota")
+    @classmethod
+    def _has_room(cls, quota: int, info: ValidationInfo) -> int:
+        if quota > info.data.get("room", quota):
+            raise ValueError("is more for one holder than `room` for all")
+        return quota
+
 
 class DecisionLog(Section):
     """Where decisions are written, one JSON line each: a file, `stdout`, or nowhere (the empty text).
@@ -208,9 +231,14 @@ class Settings(BaseSettings):
     @field_validator("trust_domain")
     @classmethod
     def _trust_domain_names_differ(
-        cls, domains: tuple[TrustDomainTable, ...]
+        cls, domains: tuple[TrustDomainTable, ...], info: ValidationInfo
     ) -> tuple[TrustDomainTable, ...]:
         differ([domain.name for domain in domains])
+        issuers = {issuer.id for issuer in info.data.get("issuer", ())}
+        # Keys are told by whose they are, in logs, metrics and answers.
+        for domain in domains:
+            if domain.name in issuers:
+                raise ValueError(f"`{domain.name}` is the id of an issuer, too")
         return domains
 
     @field_validator("task")
@@ -276,7 +304,9 @@ _PATHS = (
     ("decision_log", "to"),
     ("state", "path"),
     ("issuer", "keys", "file"),
+    ("issuer", "keys", "ca"),
     ("trust_domain", "bundle", "file"),
+    ("trust_domain", "bundle", "ca"),
 )
 
 
@@ -339,17 +369,48 @@ def _problem(entry: dict[str, Any]) -> Problem:
     match entry["type"]:
         case "extra_forbidden":
             return Problem(key, "is no setting", suggest(str(entry["loc"][-1]), _keys(entry["loc"][:-1])))
-        case "missing":
-            return Problem(key, "is missing")
         case "value_error":
             return Problem(key, str(entry["ctx"]["error"]))
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return Problem(key, "must be a table")
-        case "tuple_type":
-            return Problem(key, "must be a list")
-        case _:
-            message = str(entry["msg"]).replace("Input should be", "must be").replace("String should", "must")
-            return Problem(key, message[:1].lower() + message[1:])
+        case "literal_error":
+            return Problem(key, f"must be {entry['ctx']['expected']}".replace("'", "`"))
+        case "greater_than_equal":
+            return Problem(key, f"must be at least {_told(entry['ctx']['ge'])}")
+        case "less_than_equal":
+            return Problem(key, f"must be at most {_told(entry['ctx']['le'])}")
+        case "string_too_long":
+            return Problem(key, f"must have at most {entry['ctx']['max_length']:,} characters")
+        case kind:
+            return Problem(key, _MESSAGES.get(kind) or _of_kind(kind))
+
+
+# By the library's name for what is wrong: its own words are about its insides.
+_MESSAGES = {
+    "missing": "is missing",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "timezone_aware": "must say its offset, as in 2026-11-24T10:00:00Z",
+}
+# The same by how that name begins.
+_KINDS = {
+    "model": "must be a table",
+    "dict": "must be a table",
+    "tuple": "must be a list",
+    "string": "must be text",
+    "path": "must be the path of a file",
+    "int": "must be a whole number",
+    "bool": "must be true or false",
+    "date": "must be a time such as 2026-11-24T10:00:00Z",
+}
+
+
+def _of_kind(kind: str) -> str:
+    return next((text for start, text in _KINDS.items() if kind.startswith(start)), "cannot be used")
+
+
+def _told(limit: object) -> object:
+    return duration_text(limit) if isinstance(limit, timedelta) else limit
 
 
 def _keys(location: tuple[str | int, ...]) -> list[str]:

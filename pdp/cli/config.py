@@ -77,7 +77,8 @@ def toml(values: dict[str, Any]) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        inner = ", ".join(f"{key} = {_toml(member)}" for key, member in value.items())
+        # Keys that people name, as audiences and claims are, may hold any sign.
+        inner = ", ".join(f"{_toml(key)} = {_toml(member)}" for key, member in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"

@@ -25,7 +25,7 @@ def test_show_prints_what_is_in_force_as_a_file_that_can_be_read(
     assert told["server"]["port"] == 9000
     assert told["standing"] == {"after": "5m"}
     assert told["enforcement_point"] == [
-        {"name": "gw", "addresses": [], "unix": False, "may_assert": ["task"]}
+        {"name": "gw", "addresses": [], "unix": False, "may_assert": ["task"], "xfcc": False}
     ]
     in_force = read(estate / "pdp.toml")
     monkeypatch.delenv("PDP_STANDING__AFTER")
@@ -71,10 +71,10 @@ def test_check_tells_every_problem_with_its_cure(run: Any, estate: Path) -> None
     result = run("config", "check")
     assert result.exit_code == 1
     assert result.output == (
-        "pdp.toml: server.port: must be less than or equal to 65535\n"
+        "pdp.toml: server.port: must be at most 65535\n"
         "pdp.toml: server.prot: is no setting\n"
         "  hint: did you mean `port`?\n"
-        "pdp.toml: limits.body: must be greater than or equal to 1\n"
+        "pdp.toml: limits.body: must be at least 1\n"
         "3 problems\n"
     )
 
