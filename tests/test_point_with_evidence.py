@@ -347,7 +347,10 @@ def test_an_unknown_key_is_asked_for(world: World) -> None:
     assert asked("jwt_svid", {"header": {"kid": "new"}}) == "key_unknown"
     assert asked("wit", {"header": {"kid": "new"}}) == "key_unknown"
     assert asked("bearer", {"header": {"typ": "jwt"}}) == "token_type_refused"
-    assert wanted == [ISSUER, "prod.example", "prod.example"]
+    assert asked("x509", {"authority": "strange"}) == "certificate_untrusted"
+    # Whatever a workload identity token says of an issuer, its key is its trust domain's.
+    assert asked("wit", {"header": {"kid": "new"}, "claims": {"iss": ISSUER}}) == "key_unknown"
+    assert wanted == [ISSUER, "prod.example", "prod.example", "prod.example", "prod.example"]
 
 
 def test_trust_that_is_replaced_counts_for_the_next_request(world: World) -> None:

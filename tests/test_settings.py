@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from string import ascii_uppercase
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.settings import (
     DecisionLog,
     EnforcementPoint,
@@ -23,6 +29,7 @@ from pdp.settings import (
     Settings,
     SettingsError,
     Standing,
+    State,
     Task,
     find,
     read,
@@ -118,6 +125,55 @@ def test_a_file_sets_what_it_names_and_nothing_else() -> None:
     )
 
 
+def test_a_file_says_whom_to_believe() -> None:
+    made = read(
+        written(
+            """
+            [[issuer]]
+            id = "https://idp.example"
+            keys = { discovery = true, refresh = "10m", ca = "ca.pem" }
+            algorithms = ["ES256"]
+            audiences = { "https://ledger.example/" = ["ledger"] }
+            claims = { team = "https://idp.example/team" }
+            max_lifetime = "5m"
+            binding = "dpop"
+            [[issuer]]
+            id = "ci"
+            keys = { file = "ci.json" }
+            algorithms = ["EdDSA"]
+            [[trust_domain]]
+            name = "prod.example"
+            bundle = { workload_api = "unix:///run/spire/agent.sock" }
+            [proofs]
+            nonces = true
+            [state]
+            path = "state.db"
+            """
+        )
+    )
+    assert made == Settings(
+        issuer=(
+            IssuerTable(
+                id="https://idp.example",
+                keys=KeysFrom(discovery=True, refresh=timedelta(minutes=10), ca=Path("conf/ca.pem")),
+                algorithms=("ES256",),
+                audiences={"https://ledger.example/": ("ledger",)},
+                claims={"team": "https://idp.example/team"},
+                max_lifetime=timedelta(minutes=5),
+                binding="dpop",
+            ),
+            IssuerTable(id="ci", keys=KeysFrom(file=Path("conf/ci.json")), algorithms=("EdDSA",)),
+        ),
+        trust_domain=(
+            TrustDomainTable(
+                name="prod.example", bundle=BundleFrom(workload_api="unix:///run/spire/agent.sock")
+            ),
+        ),
+        proofs=ProofsTable(nonces=True),
+        state=State(path=Path("conf/state.db")),
+    )
+
+
 def test_paths_are_relative_to_the_file_that_names_them() -> None:
     made = read(
         written('[policies]\npath = "."\n[server]\nuds = "run/pdp.sock"\n[decision_log]\nto = "/var/log/x"')
@@ -157,6 +213,24 @@ def test_the_environment_can_set_everything(monkeypatch: pytest.MonkeyPatch) -> 
         EnforcementPoint(name="gw", addresses=("::1",), may_assert=("credential",)),
     )
     assert made.task[0].expires == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_the_environment_can_say_whom_to_believe(monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = {"id": "ci", "keys": {"file": "ci.json"}, "algorithms": ["ES256"], "max_age": "1m"}
+    monkeypatch.setenv("PDP_ISSUER", json.dumps([issuer]))
+    monkeypatch.setenv(
+        "PDP_TRUST_DOMAIN", '[{"name": "prod.example", "bundle": {"url": "https://b.example"}}]'
+    )
+    monkeypatch.setenv("PDP_PROOFS__MAX_AGE", "30s")
+    monkeypatch.setenv("PDP_STATE__PATH", "state.db")
+    made = read()
+    assert made.issuer == (
+        IssuerTable(
+            id="ci", keys=KeysFrom(file=Path("ci.json")), algorithms=("ES256",), max_age=timedelta(minutes=1)
+        ),
+    )
+    assert made.trust_domain[0].bundle == BundleFrom(url="https://b.example")
+    assert (made.proofs.max_age, made.state.path) == (timedelta(seconds=30), Path("state.db"))
 
 
 def test_a_code_can_be_lowered_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +317,11 @@ def test_a_variable_that_sets_nothing_is_told(
             '[[enforcement_point]]\nname = "a"\nmay_assert = []\n' * 2,
             "enforcement_point: `a` is there twice",
         ),
+        ("[state]\nroom = 10\nquota = 11", "state.quota: is more for one holder than `room` for all"),
+        ("[state]\nfile = 1", "state.file: is no setting"),
+        ("[proofs]\nnonce = true", "proofs.nonce: is no setting (did you mean `nonces`?)"),
+        ('[proofs]\nnonces = "maybe"', "proofs.nonces: must be true or false"),
+        ('[[enforcement_point]]\nname = "a"\nxfcc = "x"', "enforcement_point.0.xfcc: must be true or false"),
         ('[[task]]\nid = "t"', "task.0.expires: is missing"),
         (
             '[[task]]\nid = "t"\nexpires = 2026-01-01T00:00:00',
@@ -312,11 +391,148 @@ def test_a_problem_reads_as_a_sentence() -> None:
     )
 
 
+# Every table, with what it must have, and every key of it.
+TABLES: dict[str, dict[str, Any]] = {
+    "server": {}, "policies": {}, "limits": {}, "standing": {}, "proofs": {}, "state": {}, "decision_log": {},
+    "enforcement_point": {"name": "gw"},
+    "task": {"id": "t", "expires": "2027-01-01T00:00:00Z"},
+    "issuer": {"id": "https://a.example", "keys": {"url": "https://a.example/k"}, "algorithms": ["ES256"]},
+    "trust_domain": {"name": "prod.example", "bundle": {"url": "https://b.example"}},
+}  # fmt: skip
+
+
+def keys_of(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The places of all keys, those of tables within tables too."""
+    for name, info in model.model_fields.items():
+        yield (*at, name)
+        table = next((one for one in (info.annotation, *get_args(info.annotation)) if is_table(one)), None)
+        if table is not None:
+            yield from keys_of(table, (*at, name))
+
+
+def is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+KEYS = sorted(keys_of(Settings))
+NESTED = [keys for keys in KEYS if len(keys) > 1]
+
+
+def refused(keys: tuple[str, ...], value: Any) -> list[Problem]:
+    """What is wrong with settings that hold what they must, and `value` at one place."""
+    table, *inner = keys
+    whole: dict[str, Any] = json.loads(json.dumps(TABLES[table]))
+    at = whole
+    for key in inner[:-1]:
+        at = at.setdefault(key, {})
+    if inner:
+        at[inner[-1]] = value
+    held = value if not inner else [whole] if table in LISTS else whole
+    try:
+        read(None, {table: held})
+    except SettingsError as error:
+        return list(error.problems)
+    return []
+
+
+LISTS = {"enforcement_point", "task", "issuer", "trust_domain"}
+# Words of the library, of Python, and of nobody who writes a configuration.
+INSIDES = re.compile(
+    r"\b(?:input|valid|validation|instance|tuple|str|string|int|integer|bool|boolean|dict|dictionary|NoneType|"
+    r"None|path type|pattern|timedelta|datetime|value error|item|cannot be used)\b",
+    re.IGNORECASE,
+)
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
+    | st.text(max_size=4) | st.sampled_from(["x" * 3_000, "0s", "400d", "1h", "ES256", "https://a", "unix:"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+
+
+@given(st.sampled_from(NESTED), ODD)
+def test_whatever_is_wrong_is_told_at_its_place_and_in_words_of_the_file(
+    keys: tuple[str, ...], value: Any
+) -> None:
+    for problem in refused(keys, value):
+        told = [part for part in problem.key.split(".") if not part.isdigit()]
+        # What a table says of its keys together is told of the table.
+        assert tuple(told[: len(keys)]) in (keys, keys[:-1]) or tuple(told[:1]) == keys[:1]
+        assert problem.message[:1] not in ("", *ascii_uppercase)
+        words = re.sub(r"`[^`]*`", "", problem.message)
+        assert INSIDES.search(words) is None, problem
+
+
+@pytest.mark.parametrize("keys", NESTED, ids=".".join)
+def test_no_key_takes_every_kind_of_value(keys: tuple[str, ...]) -> None:
+    found = [refused(keys, value) for value in (1.5, [[]], {"": {}}, "\x00 ", -1)]
+    assert any(found)
+    inner = [problem.key for one in found for problem in one]
+    assert all(key.startswith(keys[0]) for key in inner)
+
+
+@pytest.mark.parametrize("keys", KEYS, ids=".".join)
+def test_a_key_that_is_misspelt_is_told_with_its_right_spelling(keys: tuple[str, ...]) -> None:
+    *table, name = keys
+    wrong = f"{name}x"
+    if not table:
+        found = [str(problem) for problem in refused_whole({wrong: {}})]
+        assert f"{wrong}: is no setting (did you mean `{name}`?)" in found
+        return
+    place = ".".join([f"{table[0]}.0" if table[0] in LISTS else table[0], *table[1:], wrong])
+    assert f"{place}: is no setting (did you mean `{name}`?)" in map(str, refused((*table, wrong), 1))
+
+
+def refused_whole(values: dict[str, Any]) -> tuple[Problem, ...]:
+    with pytest.raises(SettingsError) as caught:
+        read(None, values)
+    return caught.value.problems
+
+
+def test_settings_cost_a_start_nothing_that_only_verifying_needs() -> None:
+    Path("pdp.toml").write_text(
+        """
+        [[issuer]]
+        id = "https://idp.example"
+        keys = { discovery = true }
+        algorithms = ["ES256"]
+        [[trust_domain]]
+        name = "prod.example"
+        bundle = { url = "https://bundles.example/" }
+        """
+    )
+    program = """
+import sys
+from pathlib import Path
+from pdp.settings import read
+assert len(read(Path("pdp.toml")).issuer) == 1
+dear = {"httpx", "cryptography", "jwt", "grpc", "spiffe", "fastapi", "uvicorn", "prometheus_client", "lark"}
+print(sorted(dear & sys.modules.keys()))
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
+
+
 DURATIONS = st.timedeltas(timedelta(0), timedelta(days=10_000)).map(
     lambda value: value - value % timedelta(milliseconds=1)
 )
 TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+LIVES = st.timedeltas(timedelta(seconds=1), timedelta(days=9)).map(
+    lambda value: value - value % timedelta(milliseconds=1)
+)
 NAMES = st.text(min_size=1, max_size=5).filter(lambda text: "\0" not in text)
+SEVERAL = st.lists(NAMES, min_size=1, max_size=2, unique=True).map(tuple)
+NAMED = st.dictionaries(NAMES | st.just('https://a.example/?b="c"'), SEVERAL, max_size=2)
+ALGORITHMS = st.lists(st.sampled_from(["ES256", "EdDSA", "RS512"]), min_size=1, unique=True).map(tuple)
+FROM = st.fixed_dictionaries(
+    {"refresh": LIVES, "stale": DURATIONS},
+    optional={"private": st.booleans(), "ca": st.none() | st.just(Path("c.pem"))},
+).flatmap(
+    lambda how: (
+        st.just({**how, "url": "https://a.example/k?v=1"})
+        | st.just({"file": Path("k.json"), "refresh": how["refresh"]})
+    )
+)
 SETTINGS: st.SearchStrategy[Settings] = st.builds(
     Settings,
     server=st.builds(
@@ -334,6 +550,30 @@ SETTINGS: st.SearchStrategy[Settings] = st.builds(
         ),
         max_size=2, unique_by=lambda point: point.name,
     ).map(tuple),
+    issuer=st.lists(
+        st.builds(
+            IssuerTable, id=NAMES.map("i/".__add__), keys=FROM.map(lambda place: KeysFrom(**place)),
+            algorithms=ALGORITHMS, typ=SEVERAL, audiences=NAMED, caller=st.sampled_from(["sub", "client_id"]),
+            claims=st.dictionaries(NAMES, NAMES, max_size=2), kind=st.sampled_from(["workload", "human"]),
+            task=st.none() | st.just("task"), max_lifetime=LIVES, max_age=LIVES, single_use=st.booleans(),
+            binding=st.sampled_from(["none", "any", "dpop", "mtls"]),
+            trust_domains=st.just(()) | st.just(("prod.example", "x")),
+        ),
+        max_size=2, unique_by=lambda issuer: issuer.id,
+    ).map(tuple),
+    trust_domain=st.lists(
+        st.builds(
+            TrustDomainTable, name=st.sampled_from(["prod.example", "x_-.y"]), audiences=NAMED,
+            bundle=FROM.map(lambda place: BundleFrom(**place))
+            | st.just(BundleFrom(workload_api="unix:///a b/c.sock")),
+            kind=st.sampled_from(["workload", "agent"]), max_lifetime=LIVES,
+        ),
+        max_size=2, unique_by=lambda domain: domain.name,
+    ).map(tuple),
+    proofs=st.builds(ProofsTable, algorithms=ALGORITHMS, nonces=st.booleans()),
+    state=st.builds(
+        State, path=st.none() | st.just(Path("s.db")), room=st.integers(9, 99), quota=st.integers(1, 9)
+    ),
     task=st.lists(
         st.builds(Task, id=NAMES, owner=st.none() | NAMES, started=st.none() | TIMES, expires=TIMES),
         max_size=2, unique_by=lambda task: task.id,

@@ -84,5 +84,5 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, datetime):
         return value.isoformat()
-    # JSON's escapes of strings, numbers and booleans are TOML's too.
-    return json.dumps(value, ensure_ascii=False)
+    # JSON's escapes of strings, numbers and booleans are TOML's too, which wants one more.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -25,6 +25,7 @@ from pdp.evidence.refusals import (
     BINDING_REQUIRED,
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
+    CERTIFICATE_UNTRUSTED,
     CLAIM_INVALID,
     CREDENTIAL_MALFORMED,
     ISSUER_UNKNOWN,
@@ -46,6 +47,7 @@ from pdp.evidence.xfcc import nearest
 
 # How many tokens are remembered. Full, it begins anew: what is forgotten is verified again.
 REMEMBERED: Final = 16_384
+_WIT: Final = "wit+jwt"
 
 
 class Presented(Struct, frozen=True, gc=False):
@@ -93,12 +95,11 @@ class Verified(Struct, frozen=True, gc=False):
 class Verifier:
     """Verifies by a `Trust`. `trust` is replaced whole, and with it what is remembered under it.
 
-    `wanted` is told whose keys lack one that a token names: it may be the first that is signed by a new one.
+    `wanted` is told whose keys lack one that was presented: it may be the first that is signed by a new one.
     """
 
     def __init__(self, trust: Trust, *, wanted: Callable[[str], None] = lambda _: None) -> None:
-        self._memory = _Memory(trust)
-        self._wanted = wanted
+        self._memory = _Memory(trust, wanted)
 
     @property
     def trust(self) -> Trust:
@@ -107,7 +108,7 @@ class Verifier:
 
     def replace(self, trust: Trust) -> None:
         """Believe `trust` from the next request on; what was verified under another one is forgotten."""
-        self._memory = _Memory(trust)
+        self._memory = _Memory(trust, self._memory.wanted)
 
     def prolong(self, trust: Trust) -> None:
         """Believe `trust`, which differs from the last in nothing but how long its keys are believed."""
@@ -134,12 +135,12 @@ class Verifier:
         if verified is None or seconds >= verified.believed:
             jws = load(token)
             try:
-                if media_type(jws.header.get("typ")) == "wit+jwt":
+                if media_type(jws.header.get("typ")) == _WIT:
                     return _workload(presented, jws, memory.trust, seconds)
                 verified = _verified(jws, memory.trust, audience, seconds)
             except EvidenceError as error:
                 if error.code == KEY_UNKNOWN:
-                    self._wanted(_owner(jws, memory.trust))
+                    memory.wanted(_owner(jws, memory.trust))
                 raise
             memory.remember(token, audience, verified)
         else:
@@ -151,10 +152,10 @@ class Verifier:
 class _Memory:
     """What was verified under one `Trust`. A proof is never remembered: it proves one request."""
 
-    __slots__ = ("chains", "tokens", "trust")
+    __slots__ = ("chains", "tokens", "trust", "wanted")
 
-    def __init__(self, trust: Trust) -> None:
-        self.trust = trust
+    def __init__(self, trust: Trust, wanted: Callable[[str], None]) -> None:
+        self.trust, self.wanted = trust, wanted
         # By its exact text, which is the one spelling there is, and by what it was presented to.
         self.tokens: dict[tuple[str, str], Verified] = {}
         self.chains: dict[tuple[bytes, ...], Peer] = {}
@@ -209,7 +210,13 @@ def _client(pem: str, memory: _Memory, now: datetime, seconds: float) -> Peer:
         if "x509_svid" not in domain.forms:
             raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
         bundle = memory.trust.bundle_of(domain, seconds)
-        believed = min(check_chain(chain, bundle.authorities, now).timestamp(), bundle.until)
+        try:
+            believed = min(check_chain(chain, bundle.authorities, now).timestamp(), bundle.until)
+        except EvidenceError as error:
+            # It may be the first that is signed by a new authority.
+            if error.code == CERTIFICATE_UNTRUSTED:
+                memory.wanted(domain.name)
+            raise
     peer = Peer(digests[0], identity, begins, expires, believed)
     if len(memory.chains) >= REMEMBERED:
         memory.chains.clear()
@@ -264,7 +271,10 @@ def _verified(jws: Jws, trust: Trust, audience: str, seconds: float) -> Verified
 def _owner(jws: Jws, trust: Trust) -> str:
     """Whose key it takes to verify this token: an issuer's, or a trust domain's."""
     stated = jws.claims.get("iss")
-    return stated if type(stated) is str and stated in trust.issuers else domain_of(jws.claims["sub"])
+    # A workload identity token may name an issuer, and its key is its trust domain's all the same.
+    if type(stated) is str and stated in trust.issuers and media_type(jws.header.get("typ")) != _WIT:
+        return stated
+    return domain_of(jws.claims["sub"])
 
 
 def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: float) -> Verified:

@@ -36,7 +36,7 @@ def town() -> Town:
 def test_what_is_accepted_here_is_accepted_there_with_the_same_claims(town: Town) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=2_000)
+    @settings(max_examples=20 * settings().max_examples)
     @given(choices())
     def look(choose: Choices) -> None:
         token = town.drawn(choose)
@@ -71,7 +71,7 @@ def test_a_proof_that_holds_here_holds_there_by_the_key_within(town: Town) -> No
     headers: Pool = [pool for pool in HEADERS if pool[0] not in ("kid", "jwk")]
     headers = [*headers, ("jwk", [*keys, {}, 1, ABSENT])]
 
-    @settings(max_examples=500)
+    @settings(max_examples=5 * settings().max_examples)
     @given(choices())
     def look(choose: Choices) -> None:
         signer = choose.one(town.signers)
@@ -100,7 +100,7 @@ def test_a_proof_that_holds_here_holds_there_by_the_key_within(town: Town) -> No
 def test_a_key_that_is_read_here_is_read_there_and_has_one_thumbprint(town: Town) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=500)
+    @settings(max_examples=5 * settings().max_examples)
     @given(choices())
     def look(choose: Choices) -> None:
         members = [signer.jwk for signer in choose.some(town.signers, 1, 3)]

@@ -49,7 +49,7 @@ def test_any_bytes_are_taken_or_refused(target: Target, data: bytes) -> None:
 def test_what_is_damaged_is_refused_or_is_one_spelling_of_what_it_says(target: Target) -> None:
     seeds, seen = target.seeds(), Counter[bool]()
 
-    @settings(max_examples=200)
+    @settings(max_examples=2 * settings().max_examples)
     @given(choices())
     def look(choose: Choices) -> None:
         data = choose.one(seeds)
