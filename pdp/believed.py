@@ -17,12 +17,14 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pdp.access.patterns import check_spiffe_id
 from pdp.evidence import urls
 from pdp.schema.schema import CALLER
-from pdp.sections import Duration, Seconds, Section, differ
+from pdp.sections import Duration, Seconds, Section, between, differ
 
 Several = TypeVar("Several", bound=tuple[str, ...])
 
 
-def _each_once(names: Several) -> Several:
+def _some_once(names: Several) -> Several:
+    if not names:
+        raise ValueError("must not be empty")
     differ(names)
     return names
 
@@ -50,15 +52,15 @@ def _socket(address: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=2_048)]
-Names = Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_each_once)]
+Names = Annotated[tuple[Name, ...], AfterValidator(_some_once)]
 DomainName = Annotated[str, AfterValidator(_trust_domain)]
 Url = Annotated[str, AfterValidator(_url)]
 # Those of `evidence.keys`, which is not asked: reading settings must not cost a start what verifying needs.
 Algorithm = Literal[
     "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
 ]  # fmt: skip
-Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1), AfterValidator(_each_once)]
-Leeway = Annotated[Duration, Field(le=timedelta(minutes=5))]
+Algorithms = Annotated[tuple[Algorithm, ...], AfterValidator(_some_once)]
+Leeway = Annotated[Duration, between(timedelta(0), timedelta(minutes=5))]
 
 # What a claim may not stand for: who the caller is follows from the token's own names and chain.
 _OURS = frozenset(name for name, _ in CALLER.attributes) - {"groups"}
@@ -127,7 +129,7 @@ class IssuerTable(Section):
     leeway: Leeway = timedelta(seconds=30)
     binding: Literal["none", "any", "dpop", "mtls"] = "none"
     single_use: bool = False
-    trust_domains: Annotated[tuple[DomainName, ...], AfterValidator(_each_once)] = ()
+    trust_domains: tuple[DomainName, ...] = ()
 
     @field_validator("keys")
     @classmethod
@@ -164,6 +166,7 @@ class IssuerTable(Section):
     @field_validator("trust_domains")
     @classmethod
     def _are_of_workloads(cls, domains: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        differ(domains)
         if domains and info.data.get("kind") == info.data.get("actor") == "human":
             raise ValueError("SPIFFE IDs are no humans', and `kind` and `actor` are human")
         return domains
@@ -188,9 +191,10 @@ class TrustDomainTable(Section):
 
     name: DomainName
     bundle: BundleFrom
-    forms: Annotated[
-        tuple[Literal["x509_svid", "jwt_svid", "wit"], ...], Field(min_length=1), AfterValidator(_each_once)
-    ] = ("x509_svid", "jwt_svid")
+    forms: Annotated[tuple[Literal["x509_svid", "jwt_svid", "wit"], ...], AfterValidator(_some_once)] = (
+        "x509_svid",
+        "jwt_svid",
+    )
     audiences: dict[str, Names] = Field(default_factory=dict)
     kind: Literal["workload", "agent"] = "workload"
     max_lifetime: Seconds = timedelta(hours=1)
@@ -208,6 +212,6 @@ class ProofsTable(Section):
     """`[proofs]`: which DPoP proofs are accepted. With `nonces` each must hold one that was given out."""
 
     algorithms: Algorithms = ("ES256", "EdDSA", "PS256")
-    max_age: Annotated[Seconds, Field(le=timedelta(minutes=10))] = timedelta(minutes=1)
-    max_ahead: Annotated[Duration, Field(le=timedelta(minutes=1))] = timedelta(seconds=5)
+    max_age: Annotated[Duration, between(timedelta(seconds=1), timedelta(minutes=10))] = timedelta(minutes=1)
+    max_ahead: Annotated[Duration, between(timedelta(0), timedelta(minutes=1))] = timedelta(seconds=5)
     nonces: bool = False

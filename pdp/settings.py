@@ -36,7 +36,6 @@ from pydantic_settings import (
 )
 
 from pdp.access.values import parse_ip
-from pdp.answer import duration_text
 from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.language.suggest import suggest
 from pdp.sections import Duration, Positive, Section, differ
@@ -374,9 +373,9 @@ def _problem(entry: dict[str, Any]) -> Problem:
         case "literal_error":
             return Problem(key, f"must be {entry['ctx']['expected']}".replace("'", "`"))
         case "greater_than_equal":
-            return Problem(key, f"must be at least {_told(entry['ctx']['ge'])}")
+            return Problem(key, f"must be at least {entry['ctx']['ge']}")
         case "less_than_equal":
-            return Problem(key, f"must be at most {_told(entry['ctx']['le'])}")
+            return Problem(key, f"must be at most {entry['ctx']['le']}")
         case "string_too_long":
             return Problem(key, f"must have at most {entry['ctx']['max_length']:,} characters")
         case kind:
@@ -407,10 +406,6 @@ _KINDS = {
 
 def _of_kind(kind: str) -> str:
     return next((text for start, text in _KINDS.items() if kind.startswith(start)), "cannot be used")
-
-
-def _told(limit: object) -> object:
-    return duration_text(limit) if isinstance(limit, timedelta) else limit
 
 
 def _keys(location: tuple[str | int, ...]) -> list[str]:

@@ -10,13 +10,15 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from pdp.believed import IssuerTable, ProofsTable, TrustDomainTable
+from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.evidence.dpop import Nonces, ProofPolicy
+from pdp.evidence.kept import Kept, Publish
 from pdp.evidence.keys import parse_jwks
 from pdp.evidence.sources import Place, Source, Sources
 from pdp.evidence.spiffe import parse_bundle
 from pdp.evidence.trust import Audiences, Issuer, Keys, Trust, TrustDomain
 from pdp.evidence.verify import Verifier
+from pdp.evidence.workload_api import WorkloadApi
 from pdp.settings import Settings
 
 
@@ -39,42 +41,51 @@ class Trusted:
                 *(self._bundle(table) for table in settings.trust_domain),
             ]
         )
-        self._last: dict[str, bytes] = {}
 
     def _ask(self, name: str) -> None:
         self.sources.ask(name)
 
-    def _keys(self, table: IssuerTable, issuer: Issuer) -> Source:
-        at = table.keys
-        place = Place(
-            at.file, at.url, table.id if at.discovery else None,
-            at.refresh.total_seconds(), at.stale.total_seconds(), at.private,
-        )  # fmt: skip
-
-        def publish(data: bytes, until: float) -> None:
+    def _keys(self, table: IssuerTable, issuer: Issuer) -> Kept:
+        def read(data: bytes, until: float) -> Callable[[Trust], Trust]:
             keys = Keys(parse_jwks(data, use="sig", algorithms=issuer.algorithms), until)
-            self._replace(table.id, data, lambda trust: trust.with_keys(table.id, keys))
+            return lambda trust: trust.with_keys(table.id, keys)
 
-        return Source(table.id, place, publish)
+        place = _place(table.keys, table.id if table.keys.discovery else None)
+        return Source(table.id, place, self._publisher(read))
 
-    def _bundle(self, table: TrustDomainTable) -> Source:
-        at = table.bundle
-        place = Place(at.file, at.url, None, at.refresh.total_seconds(), at.stale.total_seconds(), at.private)
+    def _bundle(self, table: TrustDomainTable) -> Kept:
+        def read(data: bytes, until: float) -> Callable[[Trust], Trust]:
+            bundle = parse_bundle(data, until)
+            return lambda trust: trust.with_bundle(table.name, bundle)
+
+        at, publish = table.bundle, self._publisher(read)
+        if at.workload_api is None:
+            return Source(table.name, _place(at), publish)
+        refresh, stale = at.refresh.total_seconds(), at.stale.total_seconds()
+        return WorkloadApi(table.name, at.workload_api, publish, refresh=refresh, stale=stale)
+
+    def _publisher(self, read: Callable[[bytes, float], Callable[[Trust], Trust]]) -> Publish:
+        """Has believed what `read` makes of what a source brings. The same once more only holds for longer:
+        nothing is forgotten for it."""
+        last: bytes | None = None
 
         def publish(data: bytes, until: float) -> None:
-            bundle = parse_bundle(data, until)
-            self._replace(table.name, data, lambda trust: trust.with_bundle(table.name, bundle))
+            nonlocal last
+            trust = read(data, until)(self.verifier.trust)
+            if data == last:
+                self.verifier.prolong(trust)
+            else:
+                self.verifier.replace(trust)
+                last = data
 
-        return Source(table.name, place, publish)
+        return publish
 
-    def _replace(self, name: str, data: bytes, change: Callable[[Trust], Trust]) -> None:
-        """Believe what was fetched. The same once more only holds for longer: nothing is forgotten for it."""
-        trust = change(self.verifier.trust)
-        if self._last.get(name) == data:
-            self.verifier.prolong(trust)
-        else:
-            self.verifier.replace(trust)
-            self._last[name] = data
+
+def _place(table: KeysFrom | BundleFrom, issuer: str | None = None) -> Place:
+    return Place(
+        table.file, table.url, issuer,
+        table.refresh.total_seconds(), table.stale.total_seconds(), table.private, table.ca,
+    )  # fmt: skip
 
 
 def _issuer(table: IssuerTable) -> Issuer:

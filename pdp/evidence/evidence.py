@@ -30,7 +30,9 @@ class Evidence(Struct, frozen=True, gc=False):
     `caller` has the members of LANGUAGE.md's `caller` and what the issuer's claims say of it; its values are
     JSON, to be typed by the schema. `credential` has the members that are known from the credential alone.
     `issued` and `expires` are epoch seconds. `identity` names the credential, to be counted by. `task` is the
-    id of the task that the credential is for.
+    id of the task that the credential is for, `client` whom it was given to. `keys` are thumbprints (SHA-256,
+    base64url) of the key that signed it and of the one it is bound to; `lineage` are the names by which the
+    credentials that it was exchanged for may be revoked.
     """
 
     caller: dict[str, Any]
@@ -46,3 +48,6 @@ class Evidence(Struct, frozen=True, gc=False):
     identity: bytes
     task: str | None
     once: tuple[Once, ...]
+    client: str | None = None
+    keys: tuple[str, ...] = ()
+    lineage: tuple[bytes, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from pdp.evidence.delegation import Chain, chain
-from pdp.evidence.jws import Jws
+from pdp.evidence.jws import Jws, decode
 from pdp.evidence.keys import KeySet
 from pdp.evidence.refusals import (
     ALGORITHM_REFUSED,
@@ -32,6 +32,8 @@ from pdp.evidence.refusals import (
 from pdp.evidence.trust import Issuer
 
 JTI_LIMIT: Final = 128
+LINEAGE_LIMIT: Final = 64
+"""How many names a token may tell of what it comes from."""
 _NAME_LIMIT: Final = 2_048
 _MEMBERS_LIMIT: Final = 256
 # Between 1970 and the year 9999: what a clock can show, and Python's calendar has.
@@ -207,6 +209,17 @@ def scopes(claims: Mapping[str, Any]) -> tuple[str, ...]:
     if len(found) > _MEMBERS_LIMIT:
         raise EvidenceError(CLAIM_INVALID)
     return found
+
+
+def lineage(claims: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """The `lin` claim of our own tokens: names by which what they were exchanged for may be revoked."""
+    value = claims.get("lin", [])
+    if type(value) is not list or len(value) > LINEAGE_LIMIT or any(type(one) is not str for one in value):
+        raise EvidenceError(CLAIM_INVALID)
+    try:
+        return tuple(map(decode, value))
+    except EvidenceError:
+        raise EvidenceError(CLAIM_INVALID) from None
 
 
 def confirmation(claims: Mapping[str, Any]) -> Confirmation | None:

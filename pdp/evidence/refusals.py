@@ -70,6 +70,9 @@ XFCC_NOT_TRUSTED: Final = "xfcc_not_trusted"
 SPIFFE_ID_INVALID: Final = "spiffe_id_invalid"
 DELEGATION_INVALID: Final = "delegation_invalid"
 CONTRADICTION: Final = "contradiction"
+CREDENTIAL_REVOKED: Final = "credential_revoked"
+TASK_ENDED: Final = "task_ended"
+OUTSIDE_TASK: Final = "outside_task"
 TOKEN_INACTIVE: Final = "token_inactive"
 INTROSPECTION_UNAVAILABLE: Final = "introspection_unavailable"
 
@@ -280,6 +283,21 @@ REFUSALS: Final[dict[str, Refusal]] = {
             CONTRADICTION,
             "what the enforcement point asserts is not what was verified",
             "leave the assertion out, or mend it",
+        ),
+        Refusal(
+            CREDENTIAL_REVOKED,
+            "the credential, or what it comes from, was revoked",
+            "get a new credential, if you still may",
+        ),
+        Refusal(
+            TASK_ENDED,
+            "the task that the credential is for has ended, or has not begun",
+            "open a new task for new work",
+        ),
+        Refusal(
+            OUTSIDE_TASK,
+            "what is asked is not part of the task that the credential is for",
+            "use another credential for other work",
         ),
         Refusal(
             TOKEN_INACTIVE,

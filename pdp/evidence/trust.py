@@ -42,9 +42,10 @@ class Issuer:
     """One issuer of tokens. Times are seconds; `types` media types in lower case, without `application/`.
 
     `claims` are pairs of an attribute of the caller and the claim that holds it. `caller` names the claim
-    that holds the caller's id, `task` the one that holds the id of the task that the token is for. `actor` is
-    the kind of a caller that acts for the token's subject. Callers with a SPIFFE ID are believed for
-    `trust_domains` only.
+    that holds the caller's id, `task` the one that holds the id of the task that the token is for.
+    `actor` is the kind of a caller that acts for the token's subject. Callers with a SPIFFE ID are
+    believed for `trust_domains` only. `own`: it is this decision point itself, whose tokens are for tasks
+    and tell what they were exchanged for.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Issuer:
     binding: Required = "none"
     single_use: bool = False
     trust_domains: frozenset[str] = frozenset()
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from pdp.access.patterns import SPIFFE
 from pdp.evidence.dpop import verify_proof
 from pdp.evidence.evidence import Evidence, Form, Once
 from pdp.evidence.jws import Jws, encode, load
-from pdp.evidence.jwt import Confirmation, Times, access_token, media_type
+from pdp.evidence.jwt import Confirmation, Times, access_token, lineage, media_type, name
+from pdp.evidence.keys import KeySet
 from pdp.evidence.refusals import (
     BINDING_MISMATCH,
     BINDING_REQUIRED,
@@ -244,6 +245,7 @@ def _certified(presented: Presented, peer: Peer | None) -> Evidence:
         identity=peer.digest,
         task=None,
         once=(),
+        keys=(encode(peer.digest),),
     )
 
 
@@ -265,6 +267,7 @@ def _verified(jws: Jws, trust: Trust, audience: str, seconds: float) -> Verified
     evidence = _evidence(
         {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, audiences, (), times, None, ()
     )
+    evidence = replace(evidence, keys=(_signer(jws, bundle.jwt),))
     return Verified(times, bundle.until, None, "none", evidence)
 
 
@@ -303,10 +306,30 @@ def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: flo
     if issuer.single_use:
         fields, times = ("token", issuer.id, token.jti), token.times
         once = (Once(fields, times.begins, times.expires, f"{issuer.id} {token.subject}", TOKEN_REPLAYED),)
+    form: Form = "task_token" if issuer.own else "jwt"
     evidence = _evidence(
-        caller, "jwt", issuer.id, jws, token.audiences, token.scopes, token.times, token.task, once
+        caller, form, issuer.id, jws, token.audiences, token.scopes, token.times, token.task, once
+    )
+    evidence = replace(
+        evidence,
+        client=name(jws.claims, "client_id") if "client_id" in jws.claims else None,
+        keys=(_signer(jws, keys.keys), *_bound_to(token.confirmation)),
+        lineage=lineage(jws.claims) if issuer.own else (),
     )
     return Verified(token.times, keys.until, token.confirmation, issuer.binding, evidence)
+
+
+def _signer(jws: Jws, keys: KeySet) -> str:
+    """The thumbprint of the key that signed a token, which is verified by now."""
+    key = keys.get(jws.header["kid"])
+    assert key is not None
+    return key.thumbprint
+
+
+def _bound_to(confirmation: Confirmation | None) -> tuple[str, ...]:
+    if confirmation is None:
+        return ()
+    return tuple(thumbprint for thumbprint in (confirmation.jkt, confirmation.x5t) if thumbprint is not None)
 
 
 def _evidence(
@@ -410,7 +433,7 @@ def _workload(presented: Presented, jws: Jws, trust: Trust, seconds: float) -> E
     evidence = _evidence(
         {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, (), (), identity.times, None, (once,)
     )
-    return replace(evidence, binding="wimse", bound=True)
+    return replace(evidence, binding="wimse", bound=True, keys=(_signer(jws, keys), thumbprint))
 
 
 def _request(presented: Presented) -> tuple[str, str]:

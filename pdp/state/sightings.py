@@ -2,9 +2,7 @@
 
 `saw` counts in this process and is made for the request's way: no lock for a credential that is known,
 and never the store. `share` runs beside it, in a thread, and exchanges what was counted with the other
-processes of a machine through a log in their store: what one of them saw is a batch, and each reads the
-batches of the others. Now and then the whole is written as one batch, for those who begin, and what is
-older is dropped.
+processes of a machine through their store.
 """
 
 from __future__ import annotations
@@ -12,26 +10,23 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import chain
 from typing import Final
 
 from msgspec import MsgspecError, Struct, msgpack
 
 from pdp.state.ends import Ends
-from pdp.state.store import Entry, Snapshot, Store, StoreError, name
+from pdp.state.exchange import Exchange
+from pdp.state.store import Entry, Store, StoreError, name
 
 # More peers than this are as suspicious as this many.
 SOURCES: Final = 64
 # How many peers' names are kept beside their hashes, to hash them once.
 _PEERS: Final = 4_096
-# The whole is written again when what came after it is this long: in batches, or in bytes and longer than
-# itself.
-_BATCHES: Final = 256
-_BYTES: Final = 262_144
 _TURNS: Final = 64
 
-_HEAD: Final = name("sightings", "head")
 _SECRET: Final = name("sightings", "secret")
 _NOBODY: Final = frozenset[int]()
 
@@ -47,7 +42,6 @@ class Sightings:
     def __init__(self, *, room: int = 100_000, store: Store | None = None) -> None:
         self.forgotten = 0
         self._room = room
-        self._store = store
         # In the order they were met.
         self._known: OrderedDict[bytes, _Seen] = OrderedDict()
         self._ends = Ends()
@@ -57,8 +51,7 @@ class Sightings:
         self._peers: dict[str, int] = {}
         self._secret = secrets.token_bytes(16) if store is None else _secret(store)
         self._sharing = threading.Lock()
-        # The number of the batch that is to be read next; none was read yet.
-        self._next = -1
+        self._exchange = None if store is None else Exchange(store, "sightings")
 
     def saw(self, identity: bytes, source: str, expires: float, seconds: float) -> tuple[int, int]:
         """Count a decision; gives the credential's earlier uses, and its peers with this one.
@@ -78,7 +71,7 @@ class Sightings:
         if peer not in here and len(here) < SOURCES:
             # Another set, for `share` may be reading this one.
             seen.here = here = here | {peer}
-        if self._store is not None:
+        if self._exchange is not None:
             # After it was counted: `share` takes it out before it reads the counts, and misses none.
             self._pending[identity] = seen
         elsewhere = seen.elsewhere
@@ -89,21 +82,28 @@ class Sightings:
 
         Then no count is lost, and what was not told is told the next time.
         """
-        if self._store is None:
+        exchange = self._exchange
+        if exchange is None:
             return
         with self._sharing:
             taken = self._take()
-            told = False
+            told = not taken
             try:
                 for _ in range(_TURNS):
-                    head, snapshot = self._hear(self._store, seconds)
-                    told = not taken or self._tell(self._store, head, snapshot, taken, seconds)
+                    self._hear(*exchange.hear(seconds), seconds)
+                    if taken:
+                        batch = _entry([record for record, _ in taken])
+                        told = exchange.tell(batch, lambda: _entry(self._whole(seconds)), seconds)
                     if told:
-                        return
-                raise StoreError("too many share it")
+                        break
+                else:
+                    raise StoreError("too many share it")
             finally:
                 if not told:
                     self._put_back(taken)
+            for record, seen in taken:
+                seen.told += record.uses
+                seen.shown |= record.sources
 
     def _peer(self, source: str) -> int:
         """A short hash for a peer's name: keyed, so that no two can be made to share one."""
@@ -152,79 +152,24 @@ class Sightings:
             if self._known.get(record.identity) is seen:
                 self._pending.setdefault(record.identity, seen)
 
-    def _hear(self, store: Store, seconds: float) -> tuple[_Head, Snapshot]:
-        """Read what was not read yet. The snapshot holds the head, and the place of the next batch."""
-        numbers: Sequence[int] = (self._next,)
-        for _ in range(_TURNS):
-            snapshot = store.read([_HEAD, *map(_batch, numbers)], seconds)
-            head = _head(snapshot)
-            # Who was away for long has missed what is dropped by now, and begins with the whole.
-            anew = not head.first <= self._next <= head.next
-            begin = max(head.first, head.whole) if anew else self._next
-            if begin >= numbers[0] and head.next <= numbers[-1]:
-                break
-            numbers = range(begin, head.next + 1)
-        else:
-            raise StoreError("too many share it")
+    def _hear(self, anew: bool, batches: Iterable[bytes], seconds: float) -> None:
         totals: dict[bytes, int] = {}
-        for number in range(begin, head.next):
-            batch = _read(snapshot.entries[_batch(number)])
-            # To who knows all before it, a whole says nothing new.
-            for record in batch.records if anew or not batch.whole else ():
-                if record.expires > seconds:
-                    seen = self._meet(record.identity, record.expires, seconds)
-                    seen.elsewhere = _some(seen.elsewhere | record.sources)
-                    if anew:
-                        totals[record.identity] = totals.get(record.identity, 0) + record.uses
-                    else:
-                        seen.others += record.uses
+        for record in chain.from_iterable(map(_records, batches)):
+            if record.expires > seconds:
+                seen = self._meet(record.identity, record.expires, seconds)
+                seen.elsewhere = _some(seen.elsewhere | record.sources)
+                if anew:
+                    totals[record.identity] = totals.get(record.identity, 0) + record.uses
+                else:
+                    seen.others += record.uses
         for identity, total in totals.items():
             known = self._known.get(identity)
             if known is not None:
                 # What was told from here is among it.
                 known.others = max(known.others, total - known.told)
-        self._next = head.next
-        return head, snapshot
-
-    def _tell(
-        self,
-        store: Store,
-        head: _Head,
-        snapshot: Snapshot,
-        taken: Sequence[tuple[_Record, _Seen]],
-        seconds: float,
-    ) -> bool:
-        """Append a batch, if nobody did since the log was heard; at times also the whole, before it."""
-        batches = [_entry(False, [record for record, _ in taken])]
-        dropped: Sequence[int] = ()
-        first, whole, long = head.first, head.whole, head.long
-        number = head.next
-        if number - whole > _BATCHES or head.size > max(_BYTES, long):
-            batches.insert(0, _entry(True, self._whole(seconds)))
-            # The log before the last whole is dropped; after it, others may still be reading.
-            first, whole, long = max(first, whole), number, len(batches[0].value)
-            dropped = range(head.first, first)
-            snapshot = store.read([_HEAD, *map(_batch, (*dropped, number, number + 1))], seconds)
-            if _head(snapshot) != head:
-                return False
-        size = len(batches[-1].value) + (0 if len(batches) > 1 else head.size)
-        new = _Head(first, whole, number + len(batches), size, long)
-        changes: dict[bytes, Entry | None] = {
-            _HEAD: Entry(_encode(new)),
-            **dict.fromkeys(map(_batch, dropped)),
-        }
-        changes |= {_batch(number + place): entry for place, entry in enumerate(batches)}
-        before = Snapshot({key: snapshot.entries[key] for key in changes})
-        if not store.commit(before, changes, seconds):
-            return False
-        self._next = new.next
-        for record, seen in taken:
-            seen.told += record.uses
-            seen.shown |= record.sources
-        return True
 
     def _whole(self, seconds: float) -> list[_Record]:
-        """What the log says: of every credential, what was told from here and heard from others."""
+        """Of every credential, what was told from here and heard from others."""
         with self._lock:
             known = list(self._known.items())
         return [
@@ -261,55 +206,19 @@ class _Record(Struct, frozen=True, gc=False, array_like=True):
     sources: frozenset[int]
 
 
-class _Batch(Struct, frozen=True, gc=False, array_like=True):
-    """What one process saw since its last one; or the `whole`, all that was said before."""
-
-    whole: bool
-    records: list[_Record]
-
-
-class _Head(Struct, frozen=True, gc=False, array_like=True):
-    """The log: its batches are from `first` to before `next`.
-
-    `whole` is the number of the last one that is whole, and of `long` bytes; those after it are `size`
-    bytes. A log that is new has none.
-    """
-
-    first: int = 0
-    whole: int = -1
-    next: int = 0
-    size: int = 0
-    long: int = 0
-
-
 _encode = msgpack.Encoder().encode
-_decode_head = msgpack.Decoder(_Head).decode
-_decode_batch = msgpack.Decoder(_Batch).decode
+_decode = msgpack.Decoder(list[_Record]).decode
 
 
-def _batch(number: int) -> bytes:
-    return name("sightings", "batch", str(number))
-
-
-def _head(snapshot: Snapshot) -> _Head:
-    entry = snapshot.entries[_HEAD]
+def _records(batch: bytes) -> list[_Record]:
     try:
-        return _Head() if entry is None else _decode_head(entry.value)
+        return _decode(batch)
     except MsgspecError:
         raise StoreError("what it holds is no log of sightings") from None
 
 
-def _read(entry: Entry | None) -> _Batch:
-    """A batch. One that is gone has ended, and with it all that it said."""
-    try:
-        return _Batch(False, []) if entry is None else _decode_batch(entry.value)
-    except MsgspecError:
-        raise StoreError("what it holds is no log of sightings") from None
-
-
-def _entry(whole: bool, records: list[_Record]) -> Entry:
-    end = max((record.expires for record in records), default=0.0)
-    return Entry(_encode(_Batch(whole, records)), end)
+def _entry(records: list[_Record]) -> Entry:
+    return Entry(_encode(records), max((record.expires for record in records), default=0.0))
 
 
 def _some(sources: frozenset[int]) -> frozenset[int]:

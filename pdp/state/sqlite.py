@@ -152,8 +152,8 @@ class SqliteStore:
 
 def _make(file: Path) -> None:
     """Make the file, where there is none: SQLite would not ask who may read it."""
-    # To close any file takes the locks away that this process has on it, also those of another store: so only
-    # one that is new is opened here, and nobody goes on with it before it is closed.
+    # To close any file takes the locks away that this process has on it, also those of another store: so
+    # only one that is new is opened here, and nobody goes on with it before it is closed.
     with _MAKING, suppress(FileExistsError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 

@@ -193,6 +193,41 @@ def test_an_attribute_that_no_schema_declares_is_ignored() -> None:
     assert facts_of(PROGRAM, more) == facts_of(PROGRAM, REQUEST)
 
 
+OVERLAPPING = """schema {
+  action "entry.*"  { all_entries: int }
+  action "*.create" { all_new: int }
+  action "*.c*"     { all_that_begin_so: int }
+  action "other"    { no_entry: int }
+}"""
+ATTRIBUTES = ("all_entries", "all_new", "all_that_begin_so", "no_entry")
+
+
+@pytest.mark.parametrize(
+    "action", ["entry.create", "entry.close", "entry.x", "other.create", "other", "none"]
+)
+def test_an_action_has_what_each_declaration_declares_that_matches_its_name(action: str) -> None:
+    """What rules may read without a guard is what a request is read for, whether a head or conditions say so."""
+    given = {"name": action, **dict.fromkeys(ATTRIBUTES, 1)}
+    program = compile(checked(OVERLAPPING))
+    found = facts_of(program, changed(action=given, resource=None, context=None, caller=None)).action
+    for attribute in ATTRIBUTES:
+        reads = f'when action.{attribute} == 1 because "x" }}'
+        by_head = codes(f'{OVERLAPPING} forbid it {{ action "{action}" {reads}')
+        by_name = codes(f'{OVERLAPPING} forbid it {{ when action.name == "{action}" {reads}')
+        assert by_head == by_name == ([] if attribute in found else ["PDP406"])
+
+
+def test_two_tests_of_the_name_of_an_action_tell_what_is_declared_for_both() -> None:
+    text = f"""{OVERLAPPING} forbid it {{
+      action  "entry.*"
+      when    action.name like "*.create"
+      when    action.all_entries + action.all_new + action.all_that_begin_so == 3
+      because "x"
+    }}"""
+    given = {"name": "entry.create", **dict.fromkeys(ATTRIBUTES, 1)}
+    assert decided(text, changed(action=given, resource=None, context=None, caller=None)).rules == ("m.it",)
+
+
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [

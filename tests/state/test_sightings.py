@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from pdp.state import sightings
+from pdp.state import exchange, sightings
 from pdp.state.memory import MemoryStore
 from pdp.state.sightings import SOURCES, Sightings
 from pdp.state.sqlite import SqliteStore
@@ -176,7 +176,7 @@ def test_the_log_in_the_store_does_not_grow_with_time() -> None:
         one.share(NOW)
         if number % 100 == 0:
             other.share(NOW)
-    assert len(store) < 3 * sightings._BATCHES
+    assert len(store) < 3 * exchange._BATCHES
     other.share(NOW)
     late = Sightings(store=store)
     late.share(NOW)
@@ -257,7 +257,7 @@ class SharersAgree(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         # So that the whole is written, and what is before it dropped, every few batches.
-        self.patch = patch.object(sightings, "_BATCHES", 3)
+        self.patch = patch.object(exchange, "_BATCHES", 3)
         self.patch.start()
         self.store = Faulty()
         self.seen = [Sightings(store=self.store) for _ in range(3)]

@@ -1,0 +1,1 @@
+"""What the work allows: tasks, what is minted for them, and how it is taken back."""
