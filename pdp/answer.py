@@ -17,6 +17,7 @@ from pdp.access.decision import Decision, Obligation
 from pdp.access.facts import Facts
 from pdp.access.request import Request, RequestError
 from pdp.access.values import Ip, in_order
+from pdp.evidence.evidence import Evidence
 
 _MILLISECOND = timedelta(milliseconds=1)
 _ZERO = timedelta(0)
@@ -29,8 +30,8 @@ encode_json = msgspec.json.Encoder().encode
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """A decision, told: `id` is a UUID of version 7, `now` the reading it was made at.
 
-    `facts` are None when the request was refused before they were gathered. `peer` names who asked: the
-    enforcement point, or `""`.
+    `facts` are None when the request was refused before they were gathered, `evidence` where none was
+    presented or it did not hold. `peer` names who asked: the enforcement point, or `""`.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     request: Request
     facts: Facts | None
     decision: Decision
+    evidence: Evidence | None = None
 
 
 class Encoder:

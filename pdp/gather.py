@@ -381,7 +381,8 @@ def _at(task: Record, now: datetime) -> Record:
     """The task at a time: active when it has begun, has not ended and is not used up."""
     started = task.get("started")
     uses_left = task.get("uses_left")
-    active = (
+    # One that is known to have ended before its time is told so.
+    active = task.get("active", True) and (
         task["expires"] > now and (started is None or started <= now) and (uses_left is None or uses_left > 0)
     )
     return {**task, "active": active}

@@ -32,6 +32,7 @@ from pdp.state.memory import MemoryStore
 from pdp.state.replay import Replay, Use
 from pdp.state.sightings import Sightings
 from pdp.state.store import StoreError
+from pdp.tasks.known import Knowledge, Known
 
 log = logging.getLogger("pdp.point")
 
@@ -71,6 +72,7 @@ class DecisionPoint:
         verifier: Verifier | None = None,
         replay: Replay | None = None,
         sightings: Sightings | None = None,
+        knowledge: Knowledge | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         record: Callable[[Answer], None] | None = None,
     ) -> None:
@@ -89,6 +91,7 @@ class DecisionPoint:
         self._verifier = verifier or Verifier(Trust())
         self._replay = replay or Replay(MemoryStore())
         self._sightings = sightings or Sightings()
+        self._knowledge = knowledge or Knowledge(MemoryStore())
         self._clock = clock
         self._record = record
         self._identity = identities()
@@ -130,7 +133,7 @@ class DecisionPoint:
         self, serving: _Serving, request: Request, peer: str | EnforcementPoint, now: datetime | None
     ) -> Answer:
         now = self._clock() if now is None else now.astimezone(UTC)
-        facts = None
+        facts = evidence = None
         name = ""
         try:
             # 1. Who asks, and may it say what it says?
@@ -138,19 +141,26 @@ class DecisionPoint:
             name = point.name if point is not None else ""
             check_assertions(request, point)
             # 2. What was presented is verified; what was asserted is the enforcement point's word.
-            evidence, seen = None, (0, 1)
+            seen = (0, 1)
             if request.credential is not None and "asserted" not in request.credential:
                 evidence, seen = self._verified(request, point, peer, now)
-            # 3. The facts: what the state knows of the task, and everything typed by the schema.
-            if isinstance(request.task, str) and request.task not in self._tasks:
-                raise EvidenceError(refusals.TASK_UNKNOWN)
-            facts = gather(serving.table, request, now, self._standing_after, self._tasks, evidence, seen)
+            # 3. What the state knows: whether that was revoked, and how the task stands.
+            known = self._known(request, evidence, now)
+            tasks = self._tasks if known is None else {known.task.id: known.record()}
+            # 4. The facts, typed by the schema.
+            facts = gather(serving.table, request, now, self._standing_after, tasks, evidence, seen)
             check_expiry(facts)
-            # 4. The rules.
+            # 5. The rules.
             decision = decide(serving.program, request, facts)
-            # 5. An allow uses up what may be used once; of several at the same moment one is the first.
-            if evidence is not None and evidence.once and decision.decision == "allow":
-                self._use(evidence, now)
+            # 6. An allow uses up what may be used so often; of several at the same moment one is the first.
+            if decision.decision == "allow":
+                if evidence is not None and evidence.once:
+                    self._use(evidence, now)
+                if known is not None:
+                    self._knowledge.use(known, now.timestamp())
+        except StoreError:
+            log.exception("what a decision depends on cannot be read or written")
+            decision = denial(refusals.STATE_UNAVAILABLE, serving.program.digest)
         except EvidenceError as refused:
             decision = denial(refused.code, serving.program.digest)
         except RequestError:
@@ -159,7 +169,7 @@ class DecisionPoint:
             # Whatever went wrong, the enforcement point is waiting, and nobody was shown to be allowed.
             log.exception("a request could not be decided")
             decision = denial(refusals.INTERNAL_ERROR, serving.program.digest)
-        answer = Answer(self._identity(now), now, name, request, facts, decision)
+        answer = Answer(self._identity(now), now, name, request, facts, decision, evidence)
         if self._record is not None:
             self._record(answer)
         return answer
@@ -177,14 +187,32 @@ class DecisionPoint:
         seen = self._sightings.saw(evidence.identity, source, evidence.expires, now.timestamp())
         return evidence, seen
 
+    def _known(self, request: Request, evidence: Evidence | None, now: datetime) -> Known | None:
+        """What the state knows of a request's credential and task; None where it knows no task.
+
+        What is said of a task that is known here is not taken: it is known better.
+        """
+        asked = request.task if evidence is None or evidence.task is None else evidence.task
+        task_id = asked["id"] if isinstance(asked, dict) and isinstance(asked.get("id"), str) else asked
+        if not isinstance(task_id, str) or task_id in self._tasks:
+            task_id = None
+        if evidence is None and task_id is None:
+            return None
+        known = self._knowledge.look(evidence, task_id, now.timestamp())
+        if known is None:
+            if task_id is not None and not isinstance(asked, dict):
+                raise EvidenceError(refusals.TASK_UNKNOWN)
+            return None
+        if isinstance(request.task, dict):
+            raise EvidenceError(refusals.CONTRADICTION)
+        if evidence is not None and evidence.task is not None:
+            check_within(known, request)
+        return known
+
     def _use(self, evidence: Evidence, now: datetime) -> None:
-        """Use up what may be used once; raises `EvidenceError` where it was, or where nobody can tell."""
+        """Use up what may be used once; raises `EvidenceError` where it was, or may have been."""
         uses = [Use(once.fields, once.begins, once.expires, once.holder) for once in evidence.once]
-        try:
-            outcome = self._replay.use(uses, now.timestamp())
-        except StoreError:
-            log.exception("what was used cannot be remembered")
-            raise EvidenceError(refusals.STATE_UNAVAILABLE) from None
+        outcome = self._replay.use(uses, now.timestamp())
         if outcome == "full":
             raise EvidenceError(refusals.REPLAY_STORE_FULL)
         if outcome == "before":
@@ -233,6 +261,15 @@ def presented_by(request: Request, point: EnforcementPoint | None) -> Presented:
         credential.get("certificate"), credential.get("xfcc"), sent.get("method"), sent.get("uri"),
         point is not None and point.xfcc,
     )  # fmt: skip
+
+
+def check_within(known: Known, request: Request) -> None:
+    """Refuses a credential for a task that does not run, or that what is asked is not part of."""
+    if not known.active:
+        raise EvidenceError(refusals.TASK_ENDED)
+    asked = (request.audience, request.action, request.resource_type, request.resource_id)
+    if not known.task.has_room_for(*asked):
+        raise EvidenceError(refusals.OUTSIDE_TASK)
 
 
 def check_expiry(facts: Facts) -> None:

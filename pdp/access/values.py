@@ -27,8 +27,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 INT_MIN = -(2**63)
 INT_MAX = 2**63 - 1
-# `any` and `all` within one another visit at most this many members in all: an evaluation ends, and soon. Two
-# sets as large as a request may bring them, unless it is set to bring more, can be held against each other.
+# `any` and `all` within one another visit at most this many members in all: an evaluation ends, and soon.
+# Two sets of the thousand members that a request may bring can be held against each other.
 VISIT_LIMIT = 1_000_000
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdp.answer import duration_text
 from pdp.cli.policies import ConfigOption, PoliciesOption, locate, serving
 from pdp.cli.terminal import count, painter, stop
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pdp.believed import IssuerTable, TrustDomainTable
     from pdp.cli.policies import Place
     from pdp.evidence.kept import Status
+    from pdp.evidence.keys import KeySet
     from pdp.evidence.trust import Trust
     from pdp.settings import EnforcementPoint
 
@@ -44,27 +46,32 @@ def check(
 ) -> None:
     """Read the keys of everybody who is believed, and tell what that comes to.
 
-    Shows for each issuer and trust domain what it may say and about whom, which keys it has now, and until
-    when they are believed if they cannot be read again; and what each enforcement point may say on its own
-    word.
+    Shows for each issuer and trust domain what it may say and about whom, which keys it has now, each with
+    its SHA-256 thumbprint (RFC 7638), and until when they are believed if they cannot be read again; and
+    what each enforcement point may say on its own word. Reads what the service would read, and changes
+    nothing.
 
     - `pdp trust check --policies policies`
     - `pdp trust check --config pdp.toml --format json`
 
-    Exit codes: 0 all keys could be read, 1 some could not, or a claim is taken for an attribute that no
-    schema declares, 2 no valid policies or settings.
+    Exit codes: 0 no problem, 1 keys that could not be read or used, a claim that is taken for an attribute
+    that no schema declares, an enforcement point that nothing is known by, or errors in the policies, 2 no
+    policies, or settings that cannot be used.
     """
     if format not in ("text", "json"):
         stop(f"`{format}` is no format", "use --format text or --format json")
     place = locate(policies, config)
     told = _told(place)
-    problems = [problem for one in (*told["issuers"], *told["trust_domains"]) for problem in one["problems"]]
+    problems = [problem for group in told.values() for one in group for problem in one["problems"]]
     if format == "json":
         typer.echo(json.dumps(told, indent=2))
     else:
         for line in _lines(told):
             typer.echo(line)
-        typer.echo(count(len(problems), "problem") if problems else "everybody's keys could be read")
+        if problems:
+            typer.echo(count(len(problems), "problem"))
+        else:
+            typer.echo(_whole(told))
     raise typer.Exit(1 if problems else 0)
 
 
@@ -88,21 +95,24 @@ def _told(place: Place) -> Record:
 
 def _issuer(table: IssuerTable, status: Status, held: Trust, declared: set[str]) -> Record:
     found = held.keys.get(table.id)
-    keys = [] if found is None else [_key(kid, key.algorithm) for kid, key in found.keys.keys.items()]
+    keys = [] if found is None else _keys(found.keys)
     problems = _problems(status, "it has no key that can be used" if found is not None and not keys else None)
     for attribute in sorted(table.claims.keys() - declared):
         problems.append(f"`{attribute}` is taken from a claim, and no schema declares it")
     return {
         "id": table.id,
         "kind": table.kind,
+        "actor": table.actor,
+        "caller": table.caller,
+        "task": table.task,
         "types": list(table.typ),
         "algorithms": list(table.algorithms),
         "audiences": {audience: list(values) for audience, values in table.audiences.items()},
         "claims": dict(table.claims),
         "binding": table.binding,
         "single_use": table.single_use,
-        "max_lifetime": table.max_lifetime.total_seconds(),
-        "max_age": table.max_age.total_seconds(),
+        "max_lifetime": duration_text(table.max_lifetime),
+        "max_age": duration_text(table.max_age),
         "spiffe_ids_of": list(table.trust_domains),
         "keys": keys,
         **_fresh(status),
@@ -124,14 +134,14 @@ def _domain(table: TrustDomainTable, status: Status, held: Trust) -> Record:
             }
             for authority in found.authorities
         ]
-        keys = [_key(kid, key.algorithm) for part in (found.jwt, found.wit) for kid, key in part.keys.items()]
+        keys = [*_keys(found.jwt, "jwt_svid"), *_keys(found.wit, "wit")]
     nothing = "its bundle is empty" if found is not None and not authorities and not keys else None
     return {
         "name": table.name,
         "kind": table.kind,
         "forms": list(table.forms),
         "audiences": {audience: list(values) for audience, values in table.audiences.items()},
-        "max_lifetime": table.max_lifetime.total_seconds(),
+        "max_lifetime": duration_text(table.max_lifetime),
         "authorities": authorities,
         "keys": keys,
         **_fresh(status),
@@ -146,11 +156,17 @@ def _point(point: EnforcementPoint) -> Record:
         "may_assert": list(point.may_assert),
         "may_forward_certificates": point.xfcc,
         "audiences": None if point.audiences is None else list(point.audiences),
+        "problems": [] if point.addresses or point.unix else ["nothing is known by which it could ask"],
     }
 
 
-def _key(kid: str, algorithm: str) -> Record:
-    return {"kid": kid, "algorithm": algorithm}
+def _keys(held: KeySet, form: str | None = None) -> list[Record]:
+    """The keys of a set; `form` is what a trust domain signs with them."""
+    of = {} if form is None else {"form": form}
+    return [
+        {"kid": kid, "algorithm": key.algorithm, **of, "thumbprint": key.thumbprint}
+        for kid, key in held.keys.items()
+    ]
 
 
 def _fresh(status: Status) -> Record:
@@ -176,8 +192,9 @@ def _lines(told: Record) -> Iterator[str]:
     def block(title: str, name: str, facts: dict[str, str], problems: list[str]) -> Iterator[str]:
         yield f"{title} {paint(name, 'strong')}"
         for label, text in facts.items():
-            if text:
-                yield f"  {label:<12} {text}"
+            for line in text.splitlines():
+                yield f"  {label:<12} {line}"
+                label = ""
         for problem in problems:
             yield f"  {paint('problem:', 'bad')}     {problem}"
         yield ""
@@ -188,34 +205,33 @@ def _lines(told: Record) -> Iterator[str]:
         yield from block("trust domain", one["name"], _of_domain(one), one["problems"])
     for one in told["enforcement_points"]:
         facts = {
-            "known by": ", ".join(one["known_by"]) or "nothing: it can never ask",
-            "may assert": ", ".join(one["may_assert"]) or "nothing",
+            "known by": ", ".join(one["known_by"]),
+            "may assert": _list(one["may_assert"]),
             "forwards": "certificates of clients (XFCC)" if one["may_forward_certificates"] else "",
-            "asks for": "every audience" if one["audiences"] is None else ", ".join(one["audiences"]),
+            "asks for": "every audience" if one["audiences"] is None else _list(one["audiences"]),
         }
-        yield from block("enforcement point", one["name"], facts, [])
+        yield from block("enforcement point", one["name"], facts, one["problems"])
 
 
 _BOUND = {
-    "none": "or not",
-    "any": "by DPoP or mutual TLS",
-    "dpop": "by DPoP",
-    "mtls": "by mutual TLS",
+    "none": "to a key or not",
+    "any": "to a key, by DPoP or mutual TLS",
+    "dpop": "to a key, by DPoP",
+    "mtls": "to a certificate, by mutual TLS",
 }
 
 
 def _of_issuer(one: Record) -> dict[str, str]:
-    callers = f"{one['kind']}s"
-    if one["spiffe_ids_of"]:
-        callers += f", SPIFFE IDs of {', '.join(one['spiffe_ids_of'])}"
     return {
-        "callers": callers,
+        "callers": f"{one['kind']}s by `{one['caller']}`, acted for by {one['actor']}s",
+        "SPIFFE IDs": f"of {', '.join(one['spiffe_ids_of'])}" if one["spiffe_ids_of"] else "",
         "tokens": f"{', '.join(one['types'])} signed with {', '.join(one['algorithms'])}"
         + (", each once" if one["single_use"] else ""),
-        "live": f"at most {one['max_lifetime']:g} s, believed for {one['max_age']:g} s",
+        "live": f"at most {one['max_lifetime']}, believed for {one['max_age']} from their issuing",
         "bound": _BOUND[one["binding"]],
         "audiences": _named(one["audiences"]),
         "attributes": ", ".join(f"{name} from `{claim}`" for name, claim in one["claims"].items()),
+        "task": f"from `{one['task']}`" if one["task"] else "",
         **_kept(one),
     }
 
@@ -223,19 +239,38 @@ def _of_issuer(one: Record) -> dict[str, str]:
 def _of_domain(one: Record) -> dict[str, str]:
     return {
         "callers": f"{one['kind']}s, as {', '.join(one['forms'])}",
+        "live": f"at most {one['max_lifetime']}, but for certificates",
         "audiences": _named(one["audiences"]),
-        "authorities": "; ".join(f"{at['subject']} until {at['until']}" for at in one["authorities"]),
+        "authorities": "\n".join(
+            f"{at['subject']} until {at['until']}, {at['sha256']}" for at in one["authorities"]
+        ),
         **_kept(one),
     }
 
 
 def _named(audiences: dict[str, list[str]]) -> str:
-    return "; ".join(f"{audience} as {', '.join(values)}" for audience, values in audiences.items())
+    told = [f"{audience} as {', '.join(values)}" for audience, values in audiences.items()]
+    return "; ".join([*told, "others under their own name"]) if told else "each under its own name"
 
 
 def _kept(one: Record) -> dict[str, str]:
     return {
-        "keys": ", ".join(f"{key['kid']} ({key['algorithm']})" for key in one["keys"]),
+        "keys": "\n".join(f"{key['kid']} ({_purpose(key)}) {key['thumbprint']}" for key in one["keys"]),
         "from": one["from"],
-        "believed": f"until {one['until']}" if one["until"] else "",
+        "believed": f"until {one['until']}, unless they are read again" if one["until"] else "not now",
     }
+
+
+def _purpose(key: Record) -> str:
+    return f"{key['algorithm']} for {key['form']}" if "form" in key else str(key["algorithm"])
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names) or "nothing"
+
+
+def _whole(told: Record) -> str:
+    """The last line where nothing is wrong. Nobody who is believed is no problem, and worth a word."""
+    if not any(told.values()):
+        return "nobody is believed: there is no `[[issuer]]`, `[[trust_domain]]` or `[[enforcement_point]]`"
+    return "everybody's keys could be read"

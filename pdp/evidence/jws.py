@@ -76,7 +76,7 @@ def load(token: str, *, limit: int = TOKEN_LIMIT, embeds_key: bool = False) -> J
     # What is left of it without the alphabet: the fastest way to look at each character.
     if text.translate(None, _ALPHABET) != b"..":
         raise EvidenceError(CREDENTIAL_MALFORMED)
-    head, body, tail = text.split(b".")
+    head, body, tail = text.translate(_PLAIN).split(b".")
     if len(head) > HEADER_LIMIT:
         raise EvidenceError(CREDENTIAL_TOO_LARGE)
     # 2. and 3., and 4. of the header.
@@ -107,14 +107,15 @@ def decode(text: str) -> bytes:
     segment = text.encode("ascii") if text.isascii() else b"."
     if segment.translate(None, _ALPHABET):
         raise EvidenceError(CREDENTIAL_MALFORMED)
-    return _decoded(segment)
+    return _decoded(segment.translate(_PLAIN))
 
 
 def _decoded(segment: bytes) -> bytes:
+    """The bytes of a segment whose last two letters of the alphabet are the library's."""
     over = len(segment) % 4
     if not segment or over == 1 or (over and segment[-1] not in _LAST[over]):
         raise EvidenceError(CREDENTIAL_MALFORMED)
-    return a2b_base64(segment.translate(_PLAIN) + _PADDING[over])
+    return a2b_base64(segment + _PADDING[over])
 
 
 def encode(data: bytes) -> str:

@@ -100,9 +100,7 @@ def _holds(places: Sequence[int], chunk: Sequence[Token]) -> bool:
     return at < len(places) and places[at] < chunk[-1].span.end
 
 
-def _places(
-    found: Sequence[Diagnostic], codes: Collection[str], unseen: Callable[[int], bool]
-) -> list[int]:
+def _places(found: Sequence[Diagnostic], codes: Collection[str], unseen: Callable[[int], bool]) -> list[int]:
     """Where one of `codes` was told, or a character that cannot be seen, if it stands where `unseen` says."""
     places = (d.span.start for d in found if d.code in codes or (d.code == "PDP102" and unseen(d.span.start)))
     return sorted(places)

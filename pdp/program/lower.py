@@ -270,7 +270,7 @@ class Lowering:
         return ("each", at, term.kind, variable, members, condition)
 
     def _visited(self, term: Quantify, at: int) -> Code:
-        """Code for what `term` runs over, in order. Leaves `_times` as a name, where those within ask for it."""
+        """Code for what `term` runs over, in order. Makes `_times` a name where those within ask for it."""
         over, kind = term.over, ("text", at, term.kind)
         if isinstance(over, Const) and _member_family(over) != "unknown":
             function, members = "bounded", self.constant(tuple(in_order(over.value)), self.at(over.span))

@@ -165,8 +165,9 @@ def holds(condition: Condition, facts: Facts) -> bool:
 
 
 def evaluate(term: Term, facts: Facts, variables: Variables = NO_VARIABLES, times: int = 1) -> Any:
-    """The value of `term`; raises `Failed` where it has none. `variables`: those of enclosing quantifiers, which
-    ask for it up to so many `times`.
+    """The value of `term`; raises `Failed` where it has none.
+
+    `variables` are those of the quantifiers around it, which ask for it up to so many `times`.
     """
     return _step(term, facts, variables, times, partial(_value, facts))
 

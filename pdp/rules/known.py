@@ -44,7 +44,7 @@ _TASK_ACTIVE = Member(Root("task"), "active")
 
 # A name matches one of them.
 Globs: TypeAlias = tuple[str, ...]
-# Of more tests than these the last are remembered on each side of an `or`: they are held one against the other.
+# How many tests each side of an `or` is remembered by, the last ones: each is joined with each.
 _MOST = 4
 
 

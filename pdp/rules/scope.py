@@ -32,10 +32,10 @@ class Scope:
     """`names` holds parameters, variables and table columns as the terms that stand for them.
 
     `lenient` is for a let or def by itself: whether what it reads is there depends on who uses it. `inlined`
-    counts the definitions around the current expression, `visits` how often the literal sets around it have it
-    evaluated. `contextual` is set when a term depends on what is
-    known here, `quantified` when it has variables of its own, `broken` when it holds a term without meaning.
-    `taken` are the names of its variables, `undeclared` what was told to be declared by no schema.
+    counts the definitions around the current expression, `visits` how often the literal sets around it are
+    gone over. `contextual` is set when a term depends on what is known here, `quantified` when it has
+    variables of its own, `broken` when it holds a term without meaning. `taken` are the names of its
+    variables, `undeclared` what was told to be declared by no schema.
     """
 
     environment: Environment

@@ -96,7 +96,7 @@ class Hot:
                 document = problem_document(400, "upgrade", "The request was not read", _NOT_READ)
                 await _send(send, 400, [_PROBLEM, _CLOSE], document)
                 return
-            peer = self._peer(scope)
+            peer = self.peer(scope.get("client"))
             status, document = self.decide(body, peer) if path == DECIDE else await self.batch(body, peer)
         except TimeoutError:
             self._metrics.refused(408)
@@ -109,10 +109,7 @@ class Hot:
         if unread:
             await _send_before_the_end(send, status, document, receive)
         else:
-            headers = [_JSON if status == 200 else _PROBLEM, _NO_STORE]
-            if self._nonce is not None and status == 200:
-                headers.append((b"dpop-nonce", self._nonce().encode()))
-            await _send(send, status, headers, document)
+            await _send(send, status, self.headers(status), document)
 
     def decide(self, body: bytes, peer: str) -> tuple[int, bytes]:
         """The status and the body of the answer to one request."""
@@ -151,11 +148,17 @@ class Hot:
         self._metrics.refused(status)
         return status, problem(error)
 
-    def _peer(self, scope: Scope) -> str:
-        """Who sent this: the address of the connection. Headers about it are not believed."""
+    def headers(self, status: int) -> Headers:
+        """What an answer is sent with, its length aside."""
+        headers = [_JSON if status == 200 else _PROBLEM, _NO_STORE]
+        if self._nonce is not None and status == 200:
+            headers.append((b"dpop-nonce", self._nonce().encode()))
+        return headers
+
+    def peer(self, client: Sequence[Any] | None) -> str:
+        """Who sends: the address of the connection, its `client`. Headers about it are not believed."""
         if self._unix:
             return UNIX
-        client = scope.get("client")
         # A connection that is gone already has no address any more, and is nobody.
         return client[0] if client else ""
 

@@ -22,6 +22,7 @@ from pdp.language.diagnostic import PolicyError
 from pdp.load import SERVING, Loader
 from pdp.point import DecisionPoint
 from pdp.service.app import application
+from pdp.service.direct import Direct
 from pdp.service.metrics import MULTIPROCESS, Metrics
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
@@ -91,7 +92,7 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Direct,
         ws="none",
         lifespan="on",
         interface="asgi3",

@@ -81,9 +81,8 @@ class Exchange:
         changes: dict[bytes, Entry | None] = dict.fromkeys(map(self._batch, dropped))
         changes[self._head] = Entry(_encode(new))
         changes |= {self._batch(number + place): entry for place, entry in enumerate(batches)}
-        if not self._store.commit(
-            Snapshot({key: snapshot.entries[key] for key in changes}), changes, seconds
-        ):
+        before = Snapshot({key: snapshot.entries[key] for key in changes})
+        if not self._store.commit(before, changes, seconds):
             return False
         self._next = new.next
         return True

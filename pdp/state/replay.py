@@ -129,7 +129,8 @@ def _counts(entry: Entry | None, added: Sequence[int], seconds: float) -> dict[i
 
 
 def _end(expires: float, seconds: float) -> int:
-    """The end that a use is counted with: later than its own by a quarter of its life, or a grain, at most.
+    """The end that a use is counted with: later than its own by a quarter of its life, or a grain, at
+    most.
 
     So there are a handful of ends for each doubling of the lives, however many uses.
     """

@@ -154,7 +154,8 @@ class Sightings:
 
     def _hear(self, anew: bool, batches: Iterable[bytes], seconds: float) -> None:
         totals: dict[bytes, int] = {}
-        for record in chain.from_iterable(map(_records, batches)):
+        # All are read before one is counted.
+        for record in list(chain.from_iterable(map(_records, batches))):
             if record.expires > seconds:
                 seen = self._meet(record.identity, record.expires, seconds)
                 seen.elsewhere = _some(seen.elsewhere | record.sources)

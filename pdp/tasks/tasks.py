@@ -56,21 +56,21 @@ class Tasks:
             raise TaskError("too_deep", f"a task has at most {DEPTH} ancestors")
 
         def change(snapshot: Snapshot) -> dict[bytes, Entry | None]:
-            found = [_task(snapshot, one) for one in task.ancestors]
+            found = [task_of(snapshot, one) for one in task.ancestors]
             for one in found:
                 _runs(one, seconds)
             if found:
                 check_part(task, found[0])
-            if snapshot.entries[_key(task.id)] is not None:
+            if snapshot.entries[task_key(task.id)] is not None:
                 raise TaskError("beyond", "its id is taken")
-            return {_key(task.id): _entry(task)}
+            return {task_key(task.id): _entry(task)}
 
         self._change([task.id, *task.ancestors], change, seconds)
         self._list(task, seconds)
 
     def get(self, task_id: str, seconds: float) -> Task | None:
         """The task of this id, whatever has become of it; None where there is none."""
-        entry = self._store.read((_key(task_id),), seconds).entries[_key(task_id)]
+        entry = self._store.read((task_key(task_id),), seconds).entries[task_key(task_id)]
         return None if entry is None else _decoded(entry)
 
     def line(self, task_id: str, seconds: float) -> tuple[Task, ...]:
@@ -80,19 +80,19 @@ class Tasks:
         if task is None or not task.ancestors:
             return () if task is None else (task,)
         ids = (task_id, *task.ancestors)
-        snapshot = self._store.read([_key(one) for one in ids], seconds)
-        return tuple(_task(snapshot, one) for one in ids)
+        snapshot = self._store.read([task_key(one) for one in ids], seconds)
+        return tuple(task_of(snapshot, one) for one in ids)
 
     def end(self, task_id: str, state: Literal["completed", "cancelled"], seconds: float) -> Task:
         """End a task, and with it all its parts. To end it once more the same way changes nothing."""
 
         def change(snapshot: Snapshot) -> dict[bytes, Entry | None]:
-            task = _task(snapshot, task_id)
+            task = task_of(snapshot, task_id)
             if task.state == state:
                 return {}
             if task.state != "open":
                 raise TaskError("ended", f"it was {task.state}")
-            return {_key(task_id): _entry(msgspec.structs.replace(task, state=state, ended=seconds))}
+            return {task_key(task_id): _entry(msgspec.structs.replace(task, state=state, ended=seconds))}
 
         return self._change([task_id], change, seconds)
 
@@ -101,7 +101,7 @@ class Tasks:
         ancestors = self._ancestors(task_id, seconds)
 
         def change(snapshot: Snapshot) -> dict[bytes, Entry | None]:
-            task, *above = (_task(snapshot, one) for one in (task_id, *ancestors))
+            task, *above = (task_of(snapshot, one) for one in (task_id, *ancestors))
             for one in (task, *above):
                 _runs(one, seconds)
             latest = min([task.latest, *(one.expires for one in above)])
@@ -109,7 +109,7 @@ class Tasks:
                 raise TaskError(
                     "beyond", "it can be extended to a later end, and no further than its latest one"
                 )
-            return {_key(task_id): _entry(msgspec.structs.replace(task, expires=expires))}
+            return {task_key(task_id): _entry(msgspec.structs.replace(task, expires=expires))}
 
         return self._change([task_id, *ancestors], change, seconds)
 
@@ -121,11 +121,11 @@ class Tasks:
         def change(snapshot: Snapshot) -> dict[bytes, Entry | None]:
             changes: dict[bytes, Entry | None] = {}
             for one in (task_id, *ancestors):
-                task = _task(snapshot, one)
+                task = task_of(snapshot, one)
                 _runs(task, seconds)
                 if task.uses is not None:
                     used = msgspec.structs.replace(task, uses=task.uses - 1)
-                    changes[_key(one)] = _entry(used)
+                    changes[task_key(one)] = _entry(used)
             return changes
 
         self._change([task_id, *ancestors], change, seconds)
@@ -152,7 +152,7 @@ class Tasks:
         self, ids: Sequence[str], change: Callable[[Snapshot], dict[bytes, Entry | None]], seconds: float
     ) -> Task:
         """Make a change of the tasks `ids`; the first of them as it is then."""
-        keys = [_key(one) for one in ids]
+        keys = [task_key(one) for one in ids]
         for _ in range(_TURNS):
             snapshot = self._store.read(keys, seconds)
             changes = change(snapshot)
@@ -187,9 +187,9 @@ class Tasks:
             number = (place - 1) // _PAGE
             page = self._store.read((_page(number),), seconds).entries[_page(number)]
             ids = [] if page is None else _ids(page)[: place - number * _PAGE]
-            tasks = self._store.read([_key(one) for one in ids], seconds)
+            tasks = self._store.read([task_key(one) for one in ids], seconds)
             for offset in range(len(ids) - 1, -1, -1):
-                entry = tasks.entries[_key(ids[offset])]
+                entry = tasks.entries[task_key(ids[offset])]
                 if entry is not None:
                     yield number * _PAGE + offset, _decoded(entry)
             place = number * _PAGE
@@ -222,7 +222,8 @@ def _runs(task: Task, seconds: float) -> None:
         raise TaskError("ended", f"`{task.id}` is {standing.replace('_', ' ')}")
 
 
-def _key(task_id: str) -> bytes:
+def task_key(task_id: str) -> bytes:
+    """Where a task is kept."""
     return name("task", task_id)
 
 
@@ -234,8 +235,9 @@ def _entry(task: Task) -> Entry:
     return Entry(_encode(task), task.latest + KEPT)
 
 
-def _task(snapshot: Snapshot, task_id: str) -> Task:
-    entry = snapshot.entries[_key(task_id)]
+def task_of(snapshot: Snapshot, task_id: str) -> Task:
+    """A task of a snapshot that was asked for it; raises `TaskError` where there is none."""
+    entry = snapshot.entries[task_key(task_id)]
     if entry is None:
         raise TaskError("unknown", "there is no such task")
     return _decoded(entry)

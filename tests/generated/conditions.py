@@ -89,8 +89,8 @@ class Conditions(Values):
         return (
             self._compare, self._order, self._within, self._guarded, self._quantify, self._text,
             self._compare, self._order, self._within, self._guarded, self._quantify, self._text,
-            self._and, self._or, self._not, self._has, self._sets, self._weekday, self._one_fails, self._pairs,
-            *others[1:],
+            self._and, self._or, self._not, self._has, self._sets, self._weekday, self._one_fails,
+            self._pairs, *others[1:],
         )  # fmt: skip
 
     def _has(self, type: Type, scope: Scope) -> Term:

@@ -116,9 +116,10 @@ class Values:
             readable = [place.term for place in self._places(type, scope) if place.readable(scope.known)]
             if readable:
                 return choices.one(readable)
-        if isinstance(type, SetOf) and type.member in estate.MANY and not scope.variables:
-            if choices.number(0, 399) == 399:
-                return Const(estate.MANY[type.member], type=type)
+        # Not within one another: of literal sets that are too many, the checker would tell.
+        large = isinstance(type, SetOf) and type.member in estate.MANY and not scope.variables
+        if large and choices.number(0, 399) == 399:
+            return Const(estate.MANY[type.member], type=type)
         return self._literal(type, scope)
 
     def _literal(self, type: Type, scope: Scope) -> Term:

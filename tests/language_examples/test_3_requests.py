@@ -206,7 +206,7 @@ ATTRIBUTES = ("all_entries", "all_new", "all_that_begin_so", "no_entry")
     "action", ["entry.create", "entry.close", "entry.x", "other.create", "other", "none"]
 )
 def test_an_action_has_what_each_declaration_declares_that_matches_its_name(action: str) -> None:
-    """What rules may read without a guard is what a request is read for, whether a head or conditions say so."""
+    """What a rule may read without a guard is what is taken from a request."""
     given = {"name": action, **dict.fromkeys(ATTRIBUTES, 1)}
     program = compile(checked(OVERLAPPING))
     found = facts_of(program, changed(action=given, resource=None, context=None, caller=None)).action

@@ -106,8 +106,10 @@ OVERFLOWS = Compare("<", Arithmetic("+", Const(2**63 - 1), Const(1)), Const(0))
         (Quantify("any", "x", Const(frozenset({1, "a"})), YES),) * 2,
         # Whether the two together visit too many, only a request will tell.
         (Quantify("any", "x", LABELS, Quantify("any", "y", Const(frozenset({1})), YES)),) * 2,
-        (Quantify("any", "x", LABELS, Quantify("any", "y", Const(frozenset()), LOOSE)),
-         Quantify("any", "x", LABELS, NO)),
+        (
+            Quantify("any", "x", LABELS, Quantify("any", "y", Const(frozenset()), LOOSE)),
+            Quantify("any", "x", LABELS, NO),
+        ),
     ],
 )
 def test_fold(term, expected):

@@ -174,7 +174,8 @@ ENDS = st.none() | st.floats(-400, 800).map(lambda after: NOW + after)
 
 
 class StoresAreADictionary(RuleBasedStateMachine):
-    """Memory and SQLite, held against a dictionary that forgets nothing, by a clock that goes back, too."""
+    """Memory and SQLite, held against a dictionary that forgets nothing, by a clock that goes back,
+    too."""
 
     @initialize()
     def begin(self) -> None:

@@ -1,0 +1,80 @@
+"""What the state knows of a request: whether its credential was revoked, and how its task stands.
+
+Reads, and changes nothing but what an allow uses up. Knows evidence, tasks and revocations, and no requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from pdp.access.values import Record
+from pdp.evidence.evidence import Evidence
+from pdp.evidence.refusals import TASK_ENDED, EvidenceError
+from pdp.gather import known_task
+from pdp.state.store import Store
+from pdp.tasks.revocation import Revocations, check
+from pdp.tasks.task import Task
+from pdp.tasks.tasks import TaskError, Tasks, task_key, task_of
+
+
+class Known(Struct, frozen=True, gc=False):
+    """A task as it stands now: with its ancestors, and with the credential that it was opened with."""
+
+    task: Task
+    active: bool
+    counted: bool
+
+    def record(self) -> Record:
+        """The task as rules read it."""
+        return known_task(self.task.record()) | {"active": self.active}
+
+
+class Knowledge:
+    """The tasks and revocations of a store. Methods raise `StoreError`, and `EvidenceError` for refusals."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.tasks = Tasks(store)
+        self.revocations = Revocations(store)
+
+    def look(self, evidence: Evidence | None, task_id: str | None, seconds: float) -> Known | None:
+        """What is known at this moment of a credential and a task; None where there is no such task.
+
+        Refuses a credential that was revoked. What was acknowledged before this is asked is known here.
+        """
+        names = () if evidence is None else self.revocations.names(evidence)
+        keys = names if task_id is None else (*names, task_key(task_id))
+        if not keys:
+            return None
+        found = self._store.read(keys, seconds)
+        if evidence is not None:
+            check(found.entries, names, evidence.issued)
+        if task_id is None or found.entries[task_key(task_id)] is None:
+            return None
+        return self._stands(task_of(found, task_id), seconds)
+
+    def use(self, known: Known, seconds: float) -> None:
+        """Use the task up by one, where its uses are counted."""
+        if known.counted:
+            try:
+                self.tasks.use(known.task.id, seconds)
+            except TaskError:
+                raise EvidenceError(TASK_ENDED) from None
+
+    def _stands(self, task: Task, seconds: float) -> Known:
+        line: Sequence[Task] = (task,)
+        if task.ancestors:
+            line = self.tasks.line(task.id, seconds)
+        active = all(one.standing(seconds) == "active" for one in line)
+        names = tuple({name for one in line for name in one.opened_with})
+        if active and names:
+            # A task ends with the credential that it was opened with.
+            entries = self._store.read(names, seconds).entries
+            try:
+                for one in line:
+                    check(entries, one.opened_with, one.opened)
+            except EvidenceError:
+                active = False
+        return Known(task, active, any(one.uses is not None for one in line))
