@@ -15,7 +15,7 @@ from typing import Literal
 
 from pdp.beside import Beside, Options, Text, share
 from pdp.files import TEST_SUFFIX, read_files
-from pdp.language.diagnostic import Diagnostic, PolicyError
+from pdp.language.diagnostic import Diagnostic, PolicyError, each_once
 from pdp.language.parse import decode
 from pdp.language.source import Source
 from pdp.packed import Findings
@@ -174,7 +174,7 @@ class Stages:
         unsafe = [finding for file in files for finding in file.dangers]
         diagnostics = sorted({*parsed, *told, *unsafe}, key=lambda d: (d.span, d.code, d.message))
         sources = {file.parsed.source.path: file.parsed.source for file in files}
-        return Checked(policies, tuple(self._lowered(diagnostics)), sources, self._digest(files))
+        return Checked(policies, tuple(self._lowered(each_once(diagnostics))), sources, self._digest(files))
 
     def _parse(self, texts: Sequence[Text], beside: Beside) -> list[_File]:
         files = {text[0]: self._file(*text) for text in texts if text[0] not in beside.paths}

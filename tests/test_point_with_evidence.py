@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pdp.evidence.refusals import EvidenceError
 from pdp.evidence.trust import Keys, Trust
 from pdp.evidence.verify import Verifier
 from pdp.language.source import Source
@@ -22,6 +24,9 @@ from pdp.state.replay import Replay
 from pdp.state.sightings import Sightings
 from pdp.state.sqlite import SqliteStore
 from pdp.state.store import Changes, Snapshot, StoreError
+from pdp.tasks.known import Knowledge
+from pdp.tasks.revocation import revoked_name
+from pdp.tasks.task import Task as StoredTask
 from tests.evidence.world import AUDIENCE, ISSUER, METHOD, NOW, SECONDS, URI, WORKLOAD, World
 
 POLICY = """
@@ -364,3 +369,141 @@ def test_trust_that_is_replaced_counts_for_the_next_request(world: World) -> Non
     assert asked("bearer") == "keys_stale"
     verifier.replace(Trust())
     assert asked("bearer") == "issuer_unknown"
+
+
+# Revocation and tasks
+
+
+def known_task(task_id: str = "w-1", **changes: Any) -> StoredTask:
+    stated: dict[str, Any] = {
+        "id": task_id, "owner": "payments-api", "purpose": "close the month", "actions": ("entry.read",),
+        "audiences": (AUDIENCE,), "resources": (), "may_act": (), "opened": SECONDS - 60.0,
+        "started": SECONDS - 60.0, "expires": SECONDS + 60.0, "latest": SECONDS + 600.0, "uses": None,
+        "ancestors": (), "opened_with": (),
+    }  # fmt: skip
+    return StoredTask(**stated | changes)
+
+
+def asked_with(
+    world: World, *tasks: StoredTask, change: dict[str, Any] | None = None
+) -> tuple[Asked, Knowledge]:
+    knowledge = Knowledge(MemoryStore())
+    for task in tasks:
+        knowledge.tasks.open(task, SECONDS)
+    return Asked(world, change or TASK, knowledge=knowledge), knowledge
+
+
+def test_what_was_revoked_is_refused_from_then_on(world: World) -> None:
+    asked, knowledge = asked_with(world)
+    assert asked("bearer") is None
+    knowledge.revocations.revoke(
+        "caller", "payments-api", before=SECONDS, by="test", reason="", until=None, seconds=SECONDS
+    )
+    assert asked("bearer") == "credential_revoked"
+    assert asked.answers[-1].evidence is not None
+    # What is issued later counts again.
+    assert asked("bearer", {"claims": {"iat": {"now": 0}, "jti": "t-2"}}) is None
+    assert asked("x509") is None
+
+
+def test_a_token_for_a_task_counts_while_the_task_runs(world: World) -> None:
+    asked, knowledge = asked_with(world, known_task())
+    change = {"claims": {"tsk": "w-1"}}
+    assert asked("bearer", change) is None
+    assert asked.facts.task["active"]
+    assert asked.facts.task["purpose"] == "close the month"
+    knowledge.tasks.end("w-1", "completed", SECONDS)
+    assert asked("bearer", change) == "task_ended"
+
+
+@pytest.mark.parametrize(
+    ("task", "code"),
+    [
+        ({}, None),
+        ({"audiences": ("files",)}, "outside_task"),
+        ({"actions": ("entry.write",)}, "outside_task"),
+        ({"resources": ("entry",)}, "outside_task"),
+        ({"started": SECONDS + 1.0}, "task_ended"),
+        ({"uses": 0}, "task_ended"),
+    ],
+)
+def test_a_token_for_a_task_counts_for_its_work_only(
+    world: World, task: dict[str, Any], code: str | None
+) -> None:
+    asked, _ = asked_with(world, known_task(**task))
+    assert asked("bearer", {"claims": {"tsk": "w-1"}}) == code
+
+
+def test_a_task_that_an_enforcement_point_names_is_known_by_its_state(world: World) -> None:
+    asked, knowledge = asked_with(world, known_task())
+    assert asked("bearer", task="w-1") is None
+    assert asked.facts.task["active"]
+    knowledge.tasks.end("w-1", "cancelled", SECONDS)
+    # The rules read that it ended; it is not the credential that is for it.
+    assert asked("bearer", task="w-1") is None
+    assert not asked.facts.task["active"]
+    assert asked("bearer", task="w-2") == "task_unknown"
+
+
+def test_nobody_says_better_what_a_task_is_than_its_state(world: World) -> None:
+    asked, _ = asked_with(world, known_task())
+    assert asked("bearer", task={"id": "w-1", "expires": SECONDS + 9_999}) == "contradiction"
+    assert asked("bearer", task={"id": "x-1", "expires": SECONDS + 9_999}) is None
+
+
+def test_a_task_is_used_by_what_is_allowed(world: World) -> None:
+    asked, knowledge = asked_with(world, known_task(uses=2))
+    change = {"claims": {"tsk": "w-1"}}
+    assert asked("bearer", change, action="entry.create") == "outside_task"
+    assert [asked("bearer", change) for _ in range(3)] == [None, None, "task_ended"]
+    assert asked.answers[-2].facts.task["uses_left"] == 1
+    task = knowledge.tasks.get("w-1", SECONDS)
+    assert task is not None
+    assert task.uses == 0
+
+
+def test_a_task_ends_with_the_credential_that_opened_it_and_with_what_it_is_part_of(world: World) -> None:
+    asked, knowledge = asked_with(
+        world,
+        known_task("whole", uses=5),
+        known_task("part", uses=5, ancestors=("whole",), opened_with=(revoked_name("key", "k-1"),)),
+    )
+    change = {"claims": {"tsk": "part"}}
+    assert asked("bearer", change) is None
+    whole = knowledge.tasks.get("whole", SECONDS)
+    assert whole is not None
+    assert whole.uses == 4
+    knowledge.revocations.revoke(
+        "key", "k-1", before=SECONDS - 60.0, by="test", reason="", until=None, seconds=SECONDS
+    )
+    assert asked("bearer", change) is None
+    knowledge.revocations.revoke(
+        "key", "k-1", before=SECONDS, by="test", reason="", until=None, seconds=SECONDS
+    )
+    assert asked("bearer", change) == "task_ended"
+    assert asked("bearer", {"claims": {"tsk": "whole"}}) is None
+    knowledge.tasks.end("whole", "completed", SECONDS)
+    assert asked("bearer", {"claims": {"tsk": "whole"}}) == "task_ended"
+
+
+class _Unreadable(MemoryStore):
+    def read(self, keys: Collection[bytes], seconds: float) -> Snapshot:
+        raise StoreError("the disk is gone")
+
+
+def test_what_cannot_be_read_is_not_allowed(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        assert Asked(world, knowledge=Knowledge(_Unreadable()))("bearer") == "state_unavailable"
+    assert "the disk is gone" in caplog.text
+
+
+def test_of_two_that_use_a_task_up_at_once_one_is_allowed(world: World) -> None:
+    asked, knowledge = asked_with(world, known_task(uses=1))
+    known = knowledge.look(None, "w-1", SECONDS)
+    assert known is not None
+    knowledge.use(known, SECONDS)
+    # The other has looked before, too.
+    with pytest.raises(EvidenceError) as caught:
+        knowledge.use(known, SECONDS)
+    assert caught.value.code == "task_ended"
+    assert asked("bearer", {"claims": {"tsk": "w-1"}}) == "task_ended"

@@ -178,7 +178,11 @@ def _check_presented(credential: dict[str, Any]) -> None:
         raise RequestError("/credential/xfcc", "stands beside `certificate`: one of the two is enough")
     if credential.get("scheme", "Bearer") not in SCHEMES:
         raise RequestError("/credential/scheme", "must be `Bearer` or `DPoP`")
-    proofs = credential.get("proofs", {})
+    if "proofs" in credential:
+        _check_proofs(credential["proofs"])
+
+
+def _check_proofs(proofs: Any) -> None:
     if type(proofs) is not dict:
         raise RequestError("/credential/proofs", "must be an object")
     if not proofs.keys() <= {"dpop", "wpt"}:

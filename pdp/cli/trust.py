@@ -76,10 +76,15 @@ def check(
 
 
 def _told(place: Place) -> Record:
+    from pdp.schema.schema import CALLER
     from pdp.trusted import Trusted
 
     settings = place.settings
-    attributes = {name for name, _ in serving(place).schema.caller.attributes}
+    schema = serving(place).schema
+    # Where rules may read what nobody declared, there is nothing to compare with.
+    declared = None
+    if schema.strict:
+        declared = {name for record in (CALLER, schema.caller) for name, _ in record.attributes}
     trusted = Trusted(settings)
     # What is wrong is told below, in its place.
     logging.getLogger("pdp.keys").addHandler(logging.NullHandler())
@@ -87,17 +92,17 @@ def _told(place: Place) -> Record:
     held = trusted.verifier.trust
     by_name = {one.name: one for one in trusted.sources.status}
     return {
-        "issuers": [_issuer(table, by_name[table.id], held, attributes) for table in settings.issuer],
+        "issuers": [_issuer(table, by_name[table.id], held, declared) for table in settings.issuer],
         "trust_domains": [_domain(table, by_name[table.name], held) for table in settings.trust_domain],
         "enforcement_points": [_point(point) for point in settings.enforcement_point],
     }
 
 
-def _issuer(table: IssuerTable, status: Status, held: Trust, declared: set[str]) -> Record:
+def _issuer(table: IssuerTable, status: Status, held: Trust, declared: set[str] | None) -> Record:
     found = held.keys.get(table.id)
     keys = [] if found is None else _keys(found.keys)
     problems = _problems(status, "it has no key that can be used" if found is not None and not keys else None)
-    for attribute in sorted(table.claims.keys() - declared):
+    for attribute in sorted(table.claims.keys() - declared if declared is not None else ()):
         problems.append(f"`{attribute}` is taken from a claim, and no schema declares it")
     return {
         "id": table.id,

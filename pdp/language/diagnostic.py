@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,23 @@ class Diagnostic:
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Whether there is more among `diagnostics` than warnings."""
     return any(diagnostic.severity == "error" for diagnostic in diagnostics)
+
+
+def each_once(found: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
+    """`found` without what tells a mistake again: of a word that is no name (`PDP106`) once in each file, and
+    nothing where another error ends with it, which says what could have been meant.
+    """
+    # Safety findings are about whole rules, and may be lowered; but for what no schema declares.
+    errors = (d for d in found if d.severity == "error" and (d.code == "PDP406" or d.code[:4] != "PDP4"))
+    ends = {(d.span.path, d.span.end) for d in errors if d.code != "PDP106"}
+    told: set[tuple[str, str]] = set()
+    for diagnostic in found:
+        if diagnostic.code == "PDP106":
+            path, word = diagnostic.span.path, diagnostic.message
+            if (path, diagnostic.span.end) in ends or (path, word) in told:
+                continue
+            told.add((path, word))
+        yield diagnostic
 
 
 class PolicyError(Exception):

@@ -13,5 +13,8 @@ def suggest(wrong: str, known: Iterable[str], within: str = "") -> str:
     """
     # Sorted, so that of two names equally like it the same one is shown everywhere. A name that is known, and
     # wrong in this place only, is not what its author meant instead of it.
-    close = get_close_matches(wrong, sorted(set(known) - {wrong}), n=1, cutoff=0.7)
+    names = sorted(set(known) - {wrong})
+    # Short names are little alike in other letters: `AND`, `and`.
+    same = [name for name in names if name.lower() == wrong.lower()]
+    close = same or get_close_matches(wrong, names, n=1, cutoff=0.7)
     return f"did you mean `{within}{close[0]}`?" if close else ""

@@ -97,7 +97,7 @@ def _unknown(node: syntax.Name, scope: Scope, also: Iterable[str]) -> None:
     elif name in FUNCTIONS:
         scope.tell("PDP214", node.span, f"`{name}` is a function", f"call it: `{name}(…)`")
     else:
-        known = [*also, *scope.names, *interface.definitions, *ROOTS, *interface.uses]
+        known = [*also, *scope.names, *interface.definitions, *ROOTS, *interface.uses, "true", "false"]
         hint = suggest(name, known) or _offer(name, scope)
         scope.tell("PDP201", node.span, f"there is nothing called `{name}` here", hint)
 

@@ -21,7 +21,6 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from pdp.answer import problem_document, timestamp_text
-from pdp.evidence.refusals import REFUSALS
 from pdp.evidence.sources import Sources
 from pdp.point import DecisionPoint
 from pdp.service import messages
@@ -206,13 +205,16 @@ def _description(rare: FastAPI) -> dict[str, Any]:
 
 
 def _operation(name: str, summary: str, takes: str, gives: str) -> dict[str, Any]:
-    codes = "\n".join(f"- `{refusal.code}`: {refusal.meaning}" for refusal in REFUSALS.values())
+    codes = "\n".join(f"- `{refusal.code}`: {refusal.meaning}" for refusal in messages.CODES.values())
     problem = {"content": {_PROBLEM: {"schema": _reference("Problem")}}}
+    body: dict[str, Any] = {"schema": _reference(takes)}
+    if takes == "DecideRequest":
+        body["examples"] = messages.EXAMPLES
     return {
         "operationId": name,
         "summary": summary,
         "description": f"A deny comes with 200 too. Its code is `no_rule`, `forbidden`, or:\n\n{codes}",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(takes)}}},
+        "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {
             "200": {"description": "Decided", "content": {"application/json": {"schema": _reference(gives)}}},
             "400": {"description": "The request is not valid; `pointer` names the member", **problem},

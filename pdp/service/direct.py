@@ -48,7 +48,7 @@ class Direct(HttpToolsProtocol):
         self._heads: dict[int, bytes] = {}
         self._dated: list[tuple[bytes, bytes]] = []
 
-    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # which this is
         self._peer = self._hot.peer(self.client)
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pdp.evidence.refusals import INTROSPECTION_UNAVAILABLE, REFUSALS, TOKEN_INACTIVE, Refusal
+
 Duration = Annotated[
     str | float, Field(description='As in policies, `"1h30m"`, or seconds.', examples=["5m", 300])
 ]
@@ -72,14 +74,28 @@ class Proofs(Closed):
 
 
 class Presented(Closed):
-    """What the client presented, to be verified here: a token, a certificate, or both."""
+    """What the client presented, to be verified here: a token, a certificate, or both. Its claims and names
+    become the caller and the credential that rules read; what is asserted beside may only add to them."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in ("token", "certificate", "xfcc")],
+            "not": {"required": ["certificate", "xfcc"]},
+        },
+    )
 
     token: str = Field(default_factory=str, description="What stands behind the scheme in `Authorization`.")
-    scheme: Literal["Bearer", "DPoP"] = Field("Bearer", description="The scheme in `Authorization`.")
+    scheme: Literal["Bearer", "DPoP"] = Field(
+        default_factory=str,
+        description="The scheme in `Authorization`: `DPoP` for a token that is bound to a key, and for no "
+        "other. None for a workload identity token, nor where there is no token.",
+    )
     proofs: Proofs = Proofs()
     certificate: str = Field(
         default_factory=str,
-        description="The certificates of the client's TLS connection, PEM, its own first.",
+        description="The certificates of the client's TLS connection, PEM, its own first. That the client "
+        "holds its key is the enforcement point's word.",
     )
     xfcc: str = Field(
         default_factory=str,
@@ -94,11 +110,17 @@ class Credential(Closed):
 
 
 class Sent(Closed):
-    """The request that the enforcement point received. Proofs are made for its method and URI."""
+    """The request that the enforcement point received, as it knows it and no header says. Proofs are made
+    for its method and URI, and count for none without them."""
 
     method: str = Field(default_factory=str, min_length=1, examples=["POST"])
     uri: str = Field(default_factory=str, min_length=1, examples=["https://ledger.example/entries"])
-    peer: str = Field(default_factory=str, min_length=1, description="Who sent it: an address, or a name.")
+    peer: str = Field(
+        default_factory=str,
+        min_length=1,
+        description="Who sent it: an address, or a name. A credential that comes from several is told by "
+        "`credential.sources`.",
+    )
 
 
 class Action(Open):
@@ -133,7 +155,9 @@ class DecideRequest(Closed):
     audience: str = Field(min_length=1, description="The service that is called.", examples=["ledger"])
     action: str | Action = Field(examples=["entry.create"])
     caller: Caller | None = None
-    credential: Credential | Presented | None = None
+    credential: Credential | Presented | None = Field(
+        None, description="What was presented, to be verified here; or what was established about it before."
+    )
     request: Sent | None = None
     resource: Resource | None = None
     task: str | Task | None = Field(None, description="The id of a known task, or a task asserted whole.")
@@ -218,3 +242,32 @@ class Ready(Closed):
 
 class Health(Closed):
     status: Literal["ok"]
+
+
+_ASKED = {"audience": "ledger", "action": "entry.create", "resource": {"type": "ledger_entry", "id": "e-1"}}
+EXAMPLES = {
+    "presented": {
+        "summary": "A token and a proof of its key, to be verified here",
+        "value": {
+            **_ASKED,
+            "credential": {"token": "eyJ…", "scheme": "DPoP", "proofs": {"dpop": ["eyJ…"]}},
+            "request": {"method": "POST", "uri": "https://ledger.example/entries", "peer": "192.0.2.7"},
+            "context": {"source_ip": "192.0.2.7"},
+        },
+    },
+    "asserted": {
+        "summary": "A caller and credential on the word of the enforcement point",
+        "value": {
+            **_ASKED,
+            "caller": {"id": "spiffe://prod.example/ns/payments/sa/api", "kind": "workload"},
+            "credential": {"asserted": {"binding": "mtls", "age": "1m", "lifetime": "5m"}},
+            "task": {"id": "t-1", "expires": "2026-11-24T10:00:00Z", "actions": ["entry.create"]},
+        },
+    },
+}
+"""Requests as the description shows them."""
+
+# Nobody is asked about tokens yet, and so nobody says this of one.
+_NEVER = frozenset({TOKEN_INACTIVE, INTROSPECTION_UNAVAILABLE})
+CODES: dict[str, Refusal] = {code: refusal for code, refusal in REFUSALS.items() if code not in _NEVER}
+"""The refusals that a request may be answered with."""

@@ -18,6 +18,7 @@ from pdp.state.replay import Replay
 from pdp.state.sightings import Sightings
 from pdp.state.sqlite import SqliteStore
 from pdp.state.store import Entry, Store, StoreError, name
+from pdp.tasks.known import Knowledge
 
 log = logging.getLogger("pdp.state")
 
@@ -37,17 +38,21 @@ class Remembered:
         """`shared` is the folder of a service with several workers, whose supervisor made it."""
         self.secret = (shared / _SECRET).read_bytes() if shared is not None else secrets.token_bytes(32)
         path = settings.state.path or (None if shared is None else shared / _STATE)
-        self._store: Store = MemoryStore() if path is None else SqliteStore(path, durable=False)
+        self._stores: list[Store] = []
+        self._store = self._opened(path, durable=False)
         self.replay = Replay(
             self._store,
             quota=settings.state.quota,
             room=settings.state.room,
-            begun=_begun(self._store, time.time()),
+            begun=max(_begun(self._store, time.time()), _booted()),
             # When a use begins is told as the earliest time at which it would have been accepted.
             ahead=0.0,
         )
-        self.sightings = Sightings(store=None if path is None else self._store)
         self._shares = path is not None
+        # A connection of their own: a request does not wait while they are shared.
+        self.sightings = Sightings(store=self._opened(path, durable=False) if self._shares else None)
+        # Tasks and revocations are kept through a loss of power.
+        self.knowledge = Knowledge(self._opened(path, durable=True))
 
     async def run(self) -> None:
         """Until cancelled: share with other workers what was seen."""
@@ -65,7 +70,20 @@ class Remembered:
                 self.sightings.share(time.time())
             except StoreError:
                 log.exception("what was seen last cannot be kept")
-        self._store.close()
+        for store in self._stores:
+            store.close()
+
+    def _opened(self, path: Path | None, *, durable: bool) -> Store:
+        store: Store = MemoryStore() if path is None else SqliteStore(path, durable=durable)
+        self._stores.append(store)
+        return store
+
+
+def _booted() -> float:
+    """When the machine began (epoch seconds): what was used last before may be lost, for it was not
+    flushed."""
+    since = time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.time() - since
 
 
 def _begun(store: Store, seconds: float) -> float:

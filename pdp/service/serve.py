@@ -84,6 +84,7 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
         verifier=trusted.verifier,
         replay=remembered.replay,
         sightings=remembered.sightings,
+        knowledge=remembered.knowledge,
         record=_recorder(metrics, decisions),
     )
     reloader = Reloader(point, loader.load, policies.path, metrics, watch=policies.reload)

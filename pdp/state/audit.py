@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -17,7 +18,6 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pdp.answer import Answer, duty_record, encode_json, facts_record, timestamp_text
 
@@ -30,6 +30,8 @@ _LOOK = 1.0
 # How often a loss is said, however many there are.
 _SAY = 10.0
 _END = ord("\n")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 
 class DecisionLog:
@@ -251,26 +253,44 @@ def _is_presented(credential: dict[str, Any] | None) -> bool:
 
 
 def _credential(credential: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What was asserted; of what was presented only what it was, and a digest to know the token again by."""
+    """What was asserted; of what was presented only what it was, and digests to know it again by."""
     if credential is None or not _is_presented(credential):
         return credential
+    proofs = credential.get("proofs", {})
     told: dict[str, Any] = {"presented": sorted(credential)}
-    token = credential.get("token")
-    if token is not None:
-        told["token"] = f"sha256:{sha256(token.encode()).hexdigest()}"
+    for name in ("token", "certificate", "xfcc"):
+        if name in credential:
+            told[name] = _digest(credential[name])
+    if "dpop" in proofs:
+        told["dpop"] = [_digest(proof) for proof in proofs["dpop"]]
+    if "wpt" in proofs:
+        told["wpt"] = _digest(proofs["wpt"])
     return told
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
 def _sent(sent: dict[str, str] | None) -> dict[str, str] | None:
     """The request that the enforcement point received; of its URI nothing in which secrets are put."""
     if sent is None or "uri" not in sent:
         return sent
-    try:
-        uri = urlsplit(sent["uri"])
-    except ValueError:
-        return {**sent, "uri": ""}
-    host = uri.netloc.rpartition("@")[2]
-    return {**sent, "uri": f"{uri.scheme}://{host}{uri.path}"}
+    return {**sent, "uri": _place(sent["uri"])}
+
+
+def _place(uri: str) -> str:
+    """A URI without user, query and fragment; nothing of one that can be read in several ways, and so has its
+    secrets anywhere."""
+    place = re.split(r"[?#]", uri, maxsplit=1)[0]
+    scheme, mark, rest = place.partition("://")
+    if not mark:
+        return place if place.startswith("/") and not place.startswith("//") else ""
+    host, slash, path = rest.partition("/")
+    host = host.rpartition("@")[2]
+    if _SCHEME.fullmatch(scheme) is None or _HOST.fullmatch(host) is None:
+        return ""
+    return f"{scheme}://{host}{slash}{path}"
 
 
 def _declared(attributes: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:

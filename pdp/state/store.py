@@ -8,7 +8,6 @@ what is stored.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol, TypeAlias
 
@@ -26,8 +25,7 @@ Changes: TypeAlias = Mapping[bytes, Entry | None]
 """What stands under keys afterwards; None takes away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, gc=False):
     """What stood under keys at one moment; None where nothing did."""
 
     entries: Mapping[bytes, Entry | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pdp.language.diagnostic import Diagnostic, PolicyError, has_errors
+from pdp.language.diagnostic import Diagnostic, PolicyError, each_once, has_errors
 from pdp.language.source import Span
 
 ERROR = Diagnostic("PDP301", Span("a", 0, 1), "this is wrong")
@@ -16,6 +16,28 @@ WARNING = Diagnostic("PDP403", Span("a", 0, 1), "this is old", severity="warning
 )
 def test_warnings_are_no_errors(found: list[Diagnostic], wrong: bool) -> None:
     assert has_errors(found) is wrong
+
+
+def no_name(start: int, path: str = "a") -> Diagnostic:
+    return Diagnostic("PDP106", Span(path, start, start + 3), "`Abc` is no name")
+
+
+@pytest.mark.parametrize(
+    ("found", "left"),
+    [
+        ([no_name(1), no_name(7)], [no_name(1)]),
+        ([no_name(1), no_name(7, "b")], [no_name(1), no_name(7, "b")]),
+        ([no_name(1), Diagnostic("PDP201", Span("a", 1, 4), "x")], [Diagnostic("PDP201", Span("a", 1, 4), "x")]),
+        ([Diagnostic("PDP406", Span("a", 0, 4), "x"), no_name(1), no_name(7)],
+         [Diagnostic("PDP406", Span("a", 0, 4), "x"), no_name(7)]),
+        ([WARNING, no_name(-2)], [WARNING, no_name(-2)]),
+        ([Diagnostic("PDP404", Span("a", 0, 4), "x"), no_name(1)],
+         [Diagnostic("PDP404", Span("a", 0, 4), "x"), no_name(1)]),
+        ([ERROR, ERROR], [ERROR, ERROR]),
+    ],
+)  # fmt: skip
+def test_of_a_word_that_is_no_name_it_is_told_once(found: list[Diagnostic], left: list[Diagnostic]) -> None:
+    assert list(each_once(found)) == left
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 problem"), (2, "2 problems")])

@@ -20,3 +20,8 @@ def test_what_stands_before_a_name_makes_no_two_names_alike() -> None:
 
 def test_a_name_is_not_offered_instead_of_itself() -> None:
     assert suggest("to", ["to"]) == ""
+
+
+def test_a_name_in_other_letters_is_offered_however_short_it_is() -> None:
+    assert suggest("OR", ["and", "or", "order"]) == "did you mean `or`?"
+    assert suggest("or", ["OR"]) == "did you mean `OR`?"

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import json
 import re
+import subprocess
+import sys
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import BaseModel
 
+from pdp.access import request
+from pdp.access.request import Request
+from pdp.answer import Answer, Encoder
+from pdp.evidence import refusals
 from pdp.evidence.refusals import REFUSALS
+from pdp.point import denial
+from pdp.service import messages
 from service.conftest import REQUEST, Service
 
 
@@ -26,7 +39,7 @@ class Validator:
 
     KNOWN = frozenset(
         ("$ref", "anyOf", "type", "const", "enum", "properties", "required", "additionalProperties", "items",
-         "minLength", "pattern", "title", "description", "default", "examples", "uniqueItems")
+         "minLength", "maxItems", "not", "pattern", "title", "description", "default", "examples", "uniqueItems")
     )  # fmt: skip
     TYPES: ClassVar = {
         "object": dict, "array": list, "string": str, "integer": int, "number": (int, float),
@@ -52,11 +65,22 @@ class Validator:
             raise Invalid(f"{value!r} is none of {schema['enum']}")
         if len(value if isinstance(value, str) else "") < schema.get("minLength", 0):
             raise Invalid("too short")
+        if "not" in schema and self.takes(schema["not"], value):
+            raise Invalid(f"{value!r} is {schema['not']}")
         if isinstance(value, dict):
             self._members(schema, value)
         if isinstance(value, list):
+            if len(value) > schema.get("maxItems", len(value)):
+                raise Invalid("too many")
             for member in value:
                 self(schema.get("items", {}), member)
+
+    def takes(self, schema: dict[str, Any], value: Any) -> bool:
+        try:
+            self(schema, value)
+        except Invalid:
+            return False
+        return True
 
     def _any(self, schemas: list[dict[str, Any]], value: Any) -> None:
         problems = []
@@ -92,11 +116,7 @@ def of_operation(document: dict[str, Any], path: str) -> tuple[dict[str, Any], d
 
 def takes(document: dict[str, Any], request: Any, path: str = "/decide") -> bool:
     schema, _ = of_operation(document, path)
-    try:
-        Validator(document)(schema, request)
-    except Invalid:
-        return False
-    return True
+    return Validator(document).takes(schema, request)
 
 
 CREDENTIAL = {"age": "1m", "lifetime": 300}
@@ -128,6 +148,30 @@ TASK = {"id": "t-9", "expires": "2099-01-01T00:00:00Z"}
         ({"credential": {"asserted": {**CREDENTIAL, "issuer": None}}}, False),
         ({"credential": {"asserted": {**CREDENTIAL, "issuer": "i", "id": "j", "scopes": ["s", "s"]}}}, True),
         ({"credential": {"asserted": {**CREDENTIAL, "uses": 1}}}, False),
+        ({"credential": {"token": "a.b.c"}}, True),
+        ({"credential": {"token": "a.b.c", "scheme": "DPoP", "proofs": {"dpop": ["a.b.c"]}}}, True),
+        ({"credential": {"token": "a.b.c", "proofs": {"wpt": "a.b.c", "dpop": []}}}, True),
+        ({"credential": {"token": "a.b.c", "certificate": "x"}}, True),
+        ({"credential": {"token": "a.b.c", "xfcc": "x"}}, True),
+        ({"credential": {"certificate": "x", "xfcc": "x"}}, False),
+        ({"credential": {"scheme": "Bearer"}}, False),
+        ({"credential": {"proofs": {}}}, False),
+        ({"credential": {"token": 1}}, False),
+        ({"credential": {"token": None}}, False),
+        ({"credential": {"token": "a.b.c", "scheme": "Basic"}}, False),
+        ({"credential": {"token": "a.b.c", "scheme": None}}, False),
+        ({"credential": {"token": "a.b.c", "proofs": None}}, False),
+        ({"credential": {"token": "a.b.c", "proofs": {"jwt": "x"}}}, False),
+        ({"credential": {"token": "a.b.c", "proofs": {"dpop": "a.b.c"}}}, False),
+        ({"credential": {"token": "a.b.c", "proofs": {"dpop": ["a.b.c"] * 8}}}, True),
+        ({"credential": {"token": "a.b.c", "proofs": {"dpop": ["a.b.c"] * 9}}}, False),
+        ({"credential": {"token": "a.b.c", "asserted": CREDENTIAL}}, False),
+        ({"request": None}, True),
+        ({"request": {}}, True),
+        ({"request": {"method": "POST", "uri": "https://a.example/", "peer": "10.0.0.1"}}, True),
+        ({"request": {"method": ""}}, False),
+        ({"request": {"uri": None}}, False),
+        ({"request": {"url": "https://a.example/"}}, False),
         ({"resource": {"id": "e-1"}}, False),
         ({"resource": {"type": "file"}}, True),
         ({"resource": {"type": "file", "id": 1}}, False),
@@ -186,9 +230,56 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert references <= document["components"]["schemas"].keys()
 
 
-def test_every_refusal_code_is_described(document: dict[str, Any]) -> None:
-    told = document["paths"]["/decide"]["post"]["description"]
-    assert all(f"`{code}`" in told for code in REFUSALS)
+def given_by_the_service() -> set[str]:
+    """The codes that any module names which a serving process has loaded."""
+    program = "import sys, pdp.service.serve; print(*(m for m in sys.modules if m.startswith('pdp.')))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    codes: set[str] = set()
+    for module in set(loaded.stdout.split()) - {"pdp.evidence.refusals", "pdp.service.messages"}:
+        source = inspect.getsource(importlib.import_module(module))
+        for node in ast.walk(ast.parse(source)):
+            # Wherever it is used; what is only imported is used nowhere.
+            name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
+            code = getattr(refusals, name, None) if isinstance(name, str) and name.isupper() else None
+            if isinstance(code, str):
+                codes.add(code)
+    return codes
+
+
+def test_the_refusal_codes_that_can_be_given_are_described_and_no_others(document: dict[str, Any]) -> None:
+    given = given_by_the_service()
+    assert given <= REFUSALS.keys()
+    for path in ("/decide", "/decide/batch"):
+        told = document["paths"][path]["post"]["description"]
+        assert set(re.findall(r"^- `(\w+)`: ", told, re.MULTILINE)) == given
+        assert all(f"`{code}`: {REFUSALS[code].meaning}" in told for code in given)
+
+
+def test_the_examples_are_requests(service: Service, document: dict[str, Any]) -> None:
+    examples = document["paths"]["/decide"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    codes = {}
+    for name, example in examples.items():
+        assert takes(document, example["value"])
+        codes[name] = service.post("/decide", json.dumps(example["value"]).encode()).json()["code"]
+    # A token is no more than shown, and the task of another example has ended long ago.
+    assert codes == {"presented": "credential_malformed", "asserted": "no_rule"}
+
+
+def test_what_is_described_is_what_is_read() -> None:
+    def members(model: type[BaseModel]) -> set[str]:
+        return set(model.model_fields)
+
+    assert members(messages.Asserted) == request.ASSERTED
+    assert members(messages.Presented) == request.PRESENTED
+    assert members(messages.Task) == request.TASK
+    assert (
+        members(messages.DecideAnswer)
+        == json.loads(
+            Encoder().encode(
+                Answer("", datetime.now(UTC), "", Request.parse(REQUEST), None, denial("x", "sha256:00"))
+            )
+        ).keys()
+    )
 
 
 def test_the_document_is_shown_to_people(service: Service) -> None:

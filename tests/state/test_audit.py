@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -26,8 +29,10 @@ from pdp.language.source import Source
 from pdp.load import check_sources, compile
 from pdp.point import OPERATOR, DecisionPoint, check_expiry, denial
 from pdp.schema import schema as builtin
-from pdp.settings import Settings, Task
+from pdp.settings import EnforcementPoint, Settings, Task
 from pdp.state.audit import STDOUT, DecisionLog, line
+from tests.evidence.world import METHOD, URI, World
+from tests.evidence.world import NOW as VERIFIED
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 POLICY = """
@@ -157,6 +162,7 @@ def test_a_line_holds_nothing_that_no_schema_declares() -> None:
                      "limits": {"day": 1}},
         "task": "t-1",
         "context": {"source_ip": "10.1.2.3"},
+        "request": None,
     }  # fmt: skip
 
 
@@ -168,6 +174,7 @@ def test_of_a_request_that_was_refused_unread_only_names_are_kept() -> None:
     assert told["decision"]["code"] == "task_unknown"
     assert told["request"] == {
         "caller": {"kind": "human"},
+        "credential": None,
         "audience": "ledger",
         "action": "entry.create",
         "resource": {"type": "entry", "id": "e-1"},
@@ -176,6 +183,127 @@ def test_of_a_request_that_was_refused_unread_only_names_are_kept() -> None:
     bare = {"audience": "ledger", "action": "x", "task": {"id": "t", "expires": 0, "owner": "hunter2"}}
     [made] = answers({**bare, "caller": None, "task": "t-2"})
     assert json.loads(line(made))["request"]["caller"] == {}
+
+
+# What was presented
+
+WORLD = World()
+KINDS = ("bearer", "dpop", "mtls", "jwt_svid", "x509", "xfcc", "wit")
+MESH = EnforcementPoint(name="mesh", may_assert=("task",), xfcc=True)
+
+
+def presenting(kind: str, token: str | None = None) -> dict[str, Any]:
+    """A request that presents a credential of a kind, or `token` in its place."""
+    made = WORLD.present(kind, {})
+    found = {
+        "token": made.token if token is None else token, "scheme": made.scheme,
+        "certificate": made.certificate, "xfcc": made.xfcc,
+    }  # fmt: skip
+    proofs = {"dpop": list(made.dpop), "wpt": made.wpt}
+    credential: dict[str, Any] = {name: text for name, text in found.items() if text is not None}
+    credential["proofs"] = {name: proof for name, proof in proofs.items() if proof}
+    return {
+        "audience": "ledger", "action": "entry.create", "credential": credential,
+        "request": {"method": METHOD, "uri": URI, "peer": "client"},
+    }  # fmt: skip
+
+
+def presented(request: dict[str, Any]) -> Answer:
+    point = DecisionPoint(PROGRAM, SETTINGS, verifier=WORLD.verifier())
+    return point.evaluate(Request.parse(request), MESH, now=VERIFIED)
+
+
+def texts(credential: dict[str, Any]) -> list[str]:
+    """Everything that a credential presents."""
+    proofs = credential["proofs"]
+    named = (credential.get(name) for name in ("token", "certificate", "xfcc"))
+    return [text for text in (*named, proofs.get("wpt"), *proofs.get("dpop", ())) if text is not None]
+
+
+def secrets_of(text: str) -> set[str]:
+    """What of a presented text nobody may read elsewhere: each run of twelve characters of a token's
+    signature, or of a certificate."""
+    certificate = re.search(r"BEGIN CERTIFICATE-----(.*?)-----END", unquote(text), re.DOTALL)
+    held = text.rpartition(".")[2] if certificate is None else certificate[1]
+    return {held[at : at + 12] for at in range(len(held) - 11)}
+
+
+def digest(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_credential_that_was_verified_is_told_by_its_digests(kind: str) -> None:
+    request = presenting(kind)
+    made = presented(request)
+    assert made.facts is not None
+    credential, told = request["credential"], json.loads(line(made))["request"]
+    assert told["request"] == {"method": METHOD, "uri": URI, "peer": "client"}
+    expected = {
+        name: digest(credential[name]) for name in ("token", "certificate", "xfcc") if name in credential
+    }
+    for name, proof in credential["proofs"].items():
+        expected[name] = digest(proof) if isinstance(proof, str) else [digest(one) for one in proof]
+    assert told["credential"] == {"presented": sorted(credential), **expected}
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(["verified", "cut", "strange", "in the URI", "in the path", "asserted beside"]),
+    st.data(),
+)
+def test_nothing_that_was_presented_is_in_a_line(kind: str, what: str, data: st.DataObject) -> None:
+    request = presenting(kind)
+    held = texts(request["credential"])
+    text = data.draw(st.sampled_from(held))
+    match what:
+        case "cut" if "token" in request["credential"]:
+            request["credential"]["token"] = request["credential"]["token"][data.draw(st.integers(0, 50)) :]
+        case "strange":
+            request["audience"] = "other"
+        case "in the URI":
+            request["request"]["uri"] = f"https://a:{text}@ledger.example/entries?token={text}#{text}"
+        case "in the path":
+            request["request"]["uri"] = f"https:a:{text}@ledger.example/entries"
+        case "asserted beside":
+            request |= {"context": {"cookie": text}, "caller": {"id": "x", "kind": "human", "token": text}}
+    written = line(presented(request)).decode()
+    for one in held:
+        assert not any(secret in written for secret in secrets_of(one))
+    if "token" in request["credential"]:
+        assert json.loads(written)["request"]["credential"]["token"] == digest(request["credential"]["token"])
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("https://ledger.example:8443/entries/7?token=hunter2", "https://ledger.example:8443/entries/7"),
+        ("https://ledger.example?token=hunter2", "https://ledger.example"),
+        ("https://ledger.example/#hunter2", "https://ledger.example/"),
+        ("https://alice:hunter2@ledger.example/@scope/a@1", "https://ledger.example/@scope/a@1"),
+        ("https://[::1]:1/", "https://[::1]:1/"),
+        ("/entries?token=hunter2", "/entries"),
+        ("//alice:hunter2@ledger.example/", ""),
+        ("https:alice:hunter2@ledger.example/", ""),
+        ("https://alice:hunter2", ""),
+        ("https://alice:hunter2/x@ledger.example/", ""),
+        ("https://alice\\hunter2@ledger.example", "https://ledger.example"),
+        ("hunter2://ledger.example/", "hunter2://ledger.example/"),
+        ("a:hunter2://ledger.example/", ""),
+        ("hunter2", ""),
+    ],
+)
+def test_a_uri_is_told_without_what_secrets_are_put_in(uri: str, told: str) -> None:
+    request = {**presenting("bearer"), "request": {"uri": uri}}
+    assert json.loads(line(presented(request)))["request"]["request"] == {"uri": told}
+
+
+@given(st.lists(st.sampled_from([*"a@:/?#\\[]%.", "https://", "hunter2", "//"]), min_size=1, max_size=9))
+def test_a_uri_never_tells_its_query_fragment_or_password(parts: list[str]) -> None:
+    request = {**presenting("bearer"), "request": {"uri": "".join(parts)}}
+    uri = json.loads(line(presented(request)))["request"]["request"]["uri"]
+    assert not {"?", "#"} & set(uri)
+    assert "@" not in uri.partition("://")[2].partition("/")[0]
 
 
 # The replay

@@ -1,0 +1,185 @@
+"""What was revoked does not count, nor what comes from it; what is issued later does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from pdp.evidence.evidence import Evidence
+from pdp.evidence.refusals import CREDENTIAL_REVOKED, EvidenceError
+from pdp.state.memory import MemoryStore
+from pdp.state.sqlite import SqliteStore
+from pdp.state.store import Changes, Entry, Snapshot, Store, StoreError
+from pdp.tasks.known import Knowledge
+from pdp.tasks.revocation import FIELDS, KINDS, Kind, Revocations, credential_names, revoked_name
+
+FOREVER = float("inf")
+ISSUED = 1_000.0
+EVIDENCE = Evidence(
+    caller={"id": "agent", "kind": "agent", "on_behalf_of": "alice", "actors": ["portal"], "depth": 2},
+    form="task_token",
+    binding="dpop",
+    bound=True,
+    issuer="https://pdp.example",
+    id="j-1",
+    audiences=("ledger",),
+    scopes=(),
+    issued=ISSUED,
+    expires=ISSUED + 300,
+    identity=b"\x01" * 32,
+    task="t-1",
+    once=(),
+    client="batch",
+    keys=("signer", "holder"),
+    lineage=credential_names(
+        Evidence(
+            caller={"id": "alice", "kind": "human"}, form="jwt", binding="none", bound=False,
+            issuer="https://idp.example", id="j-0", audiences=(), scopes=(), issued=900.0, expires=2_000.0,
+            identity=b"\x02" * 32, task=None, once=(),
+        )
+    ),
+)  # fmt: skip
+# Whatever it may be revoked by, and something of each kind that is not about it.
+ABOUT: list[tuple[Kind, tuple[str, ...]]] = [
+    ("token", ("https://pdp.example", "j-1")),
+    ("token", ("https://idp.example", "j-0")),
+    ("credential", ("01" * 32,)),
+    ("credential", ("02" * 32,)),
+    ("caller", ("agent",)),
+    ("caller", ("alice",)),
+    ("party", ("agent",)),
+    ("party", ("alice",)),
+    ("party", ("portal",)),
+    ("issuer", ("https://pdp.example",)),
+    ("issuer", ("https://idp.example",)),
+    ("key", ("signer",)),
+    ("key", ("holder",)),
+    ("client", ("batch",)),
+    ("task", ("t-1",)),
+    ("all", ()),
+]
+OTHERS: list[tuple[Kind, tuple[str, ...]]] = [
+    ("token", ("https://pdp.example", "j-2")),
+    ("token", ("https://idp.example", "j-1")),
+    ("credential", ("03" * 32,)),
+    ("caller", ("portal",)),
+    ("party", ("bob",)),
+    ("issuer", ("https://pdp.example/",)),
+    ("key", ("agent",)),
+    ("client", ("t-1",)),
+    ("task", ("batch",)),
+]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    made: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "state")
+    yield made
+    made.close()
+
+
+def is_revoked(store: Store, evidence: Evidence = EVIDENCE, seconds: float = 1_100.0) -> bool:
+    try:
+        Knowledge(store).look(evidence, None, seconds)
+    except EvidenceError as refused:
+        return refused.code == CREDENTIAL_REVOKED
+    return False
+
+
+def revoke(store: Store, kind: Kind, *fields: str, before: float = FOREVER, **options: Any) -> None:
+    stated: dict[str, Any] = {"by": "operator", "reason": "test", "until": None, "seconds": 1_050.0}
+    Revocations(store).revoke(kind, *fields, before=before, **{**stated, **options})
+
+
+@pytest.mark.parametrize(("kind", "fields"), ABOUT)
+def test_a_credential_is_revoked_by_all_that_it_is_and_comes_from(
+    store: Store, kind: Kind, fields: tuple[str, ...]
+) -> None:
+    assert not is_revoked(store)
+    revoke(store, kind, *fields)
+    assert is_revoked(store)
+
+
+@pytest.mark.parametrize(("kind", "fields"), OTHERS)
+def test_and_by_nothing_else(store: Store, kind: Kind, fields: tuple[str, ...]) -> None:
+    revoke(store, kind, *fields)
+    assert not is_revoked(store)
+
+
+def test_every_kind_is_tried() -> None:
+    assert {kind for kind, _ in ABOUT} == set(KINDS) == set(FIELDS)
+
+
+@pytest.mark.parametrize(("before", "revoked"), [(999.0, False), (1_000.0, False), (1_000.5, True)])
+def test_what_is_issued_from_then_on_counts(store: Store, before: float, revoked: bool) -> None:
+    revoke(store, "caller", "agent", before=before)
+    assert is_revoked(store) is revoked
+    assert not is_revoked(store, replace(EVIDENCE, issued=before))
+
+
+def test_a_revocation_is_forgotten_when_nothing_that_it_is_about_can_be_left(store: Store) -> None:
+    revoke(store, "token", "https://pdp.example", "j-1", until=1_300.0)
+    assert is_revoked(store, seconds=1_299.0)
+    assert not is_revoked(store, seconds=1_300.0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([900.0, 1_000.0, 1_001.0, FOREVER]), st.sampled_from([1_200.0, 1_500.0, None])
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_no_later_revocation_gives_back_what_an_earlier_one_took(
+    revocations: list[tuple[float, float | None]],
+) -> None:
+    store = MemoryStore()
+    for before, until in revocations:
+        revoke(store, "caller", "agent", before=before, until=until)
+    latest = max(before for before, _ in revocations)
+    ends = [until for _, until in revocations]
+    last = None if None in ends else max(end for end in ends if end is not None)
+    assert is_revoked(store, seconds=1_100.0) is (latest > ISSUED)
+    if latest > ISSUED and last is not None:
+        assert is_revoked(store, seconds=last - 1)
+
+
+def test_two_credentials_with_one_digest_are_one(store: Store) -> None:
+    # The names of a credential are remembered by its digest: presented with another proof, it is the same.
+    revoke(store, "key", "holder")
+    knowledge = Knowledge(store)
+    for _ in range(2):
+        with pytest.raises(EvidenceError):
+            knowledge.look(EVIDENCE, None, 1_100.0)
+
+
+def test_names_of_many_credentials_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdp.tasks.revocation._REMEMBERED", 2)
+    revocations = Revocations(MemoryStore())
+    for number in range(5):
+        one = replace(EVIDENCE, identity=bytes([number]) * 32)
+        assert revocations.names(one) == credential_names(one)
+
+
+def test_a_revocation_that_cannot_be_read_is_none_that_may_be_passed_over(store: Store) -> None:
+    key = revoked_name("all")
+    assert store.commit(store.read((key,), 0.0), {key: Entry(b"\xc1")}, 0.0)
+    with pytest.raises(StoreError):
+        is_revoked(store)
+
+
+class _Busy(MemoryStore):
+    def commit(self, snapshot: Snapshot, changes: Changes, seconds: float) -> bool:
+        return False
+
+
+def test_a_race_that_is_lost_again_and_again_is_told() -> None:
+    with pytest.raises(StoreError):
+        revoke(_Busy(), "all")
