@@ -84,7 +84,7 @@ class MintTable(Section):
     @model_validator(mode="after")
     def _can_be(self) -> MintTable:
         if self.next_key is not None and self.signing_key is None:
-            raise ValueError("`next_key` follows a `signing_key`, and there is none")
+            raise ValueError("`next_key` has no `signing_key` to follow")
         if self.key_file is not None and self.signing_key is not None:
             raise ValueError("`key_file` is for keys that are made here, and `signing_key` is made elsewhere")
         _ = self.schedule

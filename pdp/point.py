@@ -39,7 +39,7 @@ log = logging.getLogger("pdp.point")
 UNIX = "unix"
 """The peer that came over the Unix socket; every other peer is the text of an address."""
 
-OPERATOR = EnforcementPoint(name="operator", may_assert=("caller", "credential", "task"))
+OPERATOR = EnforcementPoint(name="operator", may_assert=("caller", "credential", "task"), xfcc=True)
 """Whoever runs the process: may assert anything. For command lines and embedding, never for a network."""
 
 _REMEMBERED = 4_096

@@ -38,6 +38,7 @@ from pydantic_settings import (
 from pdp.access.values import parse_ip
 from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.language.suggest import suggest
+from pdp.minted import MintTable
 from pdp.sections import Duration, Positive, Section, differ
 
 FILE = "pdp.toml"
@@ -213,6 +214,7 @@ class Settings(BaseSettings):
     proofs: ProofsTable = ProofsTable()
     task: tuple[Task, ...] = ()
     state: State = State()
+    mint: MintTable = MintTable()
     decision_log: DecisionLog = DecisionLog()
 
     @field_validator("enforcement_point")
@@ -239,6 +241,14 @@ class Settings(BaseSettings):
             if domain.name in issuers:
                 raise ValueError(f"`{domain.name}` is the id of an issuer, too")
         return domains
+
+    @field_validator("mint")
+    @classmethod
+    def _mints_as_itself(cls, mint: MintTable, info: ValidationInfo) -> MintTable:
+        # Its own keys are known without being fetched, and nobody else's are its own.
+        if mint.issuer in {issuer.id for issuer in info.data.get("issuer", ())}:
+            raise ValueError(f"`{mint.issuer}` is an `[[issuer]]`, too")
+        return mint
 
     @field_validator("task")
     @classmethod
@@ -302,6 +312,9 @@ _PATHS = (
     ("server", "uds"),
     ("decision_log", "to"),
     ("state", "path"),
+    ("mint", "key_file"),
+    ("mint", "signing_key"),
+    ("mint", "next_key"),
     ("issuer", "keys", "file"),
     ("issuer", "keys", "ca"),
     ("trust_domain", "bundle", "file"),
@@ -434,5 +447,6 @@ _TABLES: dict[str, type[BaseModel]] = {
     "proofs": ProofsTable,
     "task": Task,
     "state": State,
+    "mint": MintTable,
     "decision_log": DecisionLog,
 }

@@ -377,7 +377,7 @@ def test_trust_that_is_replaced_counts_for_the_next_request(world: World) -> Non
 def known_task(task_id: str = "w-1", **changes: Any) -> StoredTask:
     stated: dict[str, Any] = {
         "id": task_id, "owner": "payments-api", "purpose": "close the month", "actions": ("entry.read",),
-        "audiences": (AUDIENCE,), "resources": (), "may_act": (), "opened": SECONDS - 60.0,
+        "audiences": (AUDIENCE,), "resources": (), "may_act": (), "issued": SECONDS - 60.0,
         "started": SECONDS - 60.0, "expires": SECONDS + 60.0, "latest": SECONDS + 600.0, "uses": None,
         "ancestors": (), "opened_with": (),
     }  # fmt: skip

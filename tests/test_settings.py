@@ -393,7 +393,8 @@ def test_a_problem_reads_as_a_sentence() -> None:
 
 # Every table, with what it must have, and every key of it.
 TABLES: dict[str, dict[str, Any]] = {
-    "server": {}, "policies": {}, "limits": {}, "standing": {}, "proofs": {}, "state": {}, "decision_log": {},
+    "server": {}, "policies": {}, "limits": {}, "standing": {}, "proofs": {}, "state": {}, "mint": {},
+    "decision_log": {},
     "enforcement_point": {"name": "gw"},
     "task": {"id": "t", "expires": "2027-01-01T00:00:00Z"},
     "issuer": {"id": "https://a.example", "keys": {"url": "https://a.example/k"}, "algorithms": ["ES256"]},

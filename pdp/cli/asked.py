@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pdp.cli.policies import Place, check_policies, sound
+from pdp.cli.policies import Place, check_policies, deciding, sound
 from pdp.cli.requests import refuse
 from pdp.cli.terminal import stop
 
@@ -36,9 +36,9 @@ def given(place: Place, program: Program, body: bytes, now: datetime | None) -> 
     """The request that `body` writes, which must be one that rules are asked about."""
     from pdp.access.decision import FORBIDDEN, NO_RULE
     from pdp.access.request import Request, RequestError
-    from pdp.point import OPERATOR, DecisionPoint
+    from pdp.point import OPERATOR
 
-    point = DecisionPoint(program, place.settings)
+    point = deciding(place, program)
     try:
         answer = point.evaluate(Request.parse(body, point.limits), OPERATOR, now=now)
     except RequestError as error:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pdp.cli.policies import ConfigOption, PoliciesOption, locate, serving
+from pdp.cli.policies import ConfigOption, PoliciesOption, deciding, locate, serving
 from pdp.cli.requests import REQUEST_HELP, NowOption, read_request, read_time, refuse
 
 
@@ -18,7 +18,8 @@ def decide(
 ) -> None:
     """Decide one request and print the answer as `/decide` gives it.
 
-    Whoever runs this command is taken at their word: the request may assert any caller, credential and task.
+    Whoever runs this command is taken at their word: the request may assert any caller, credential and
+    task. A credential that it presents is verified as the service would, and not used up by it.
 
     Examples:
 
@@ -32,11 +33,11 @@ def decide(
     settings.
     """
     from pdp.access.request import RequestError
-    from pdp.point import OPERATOR, DecisionPoint
+    from pdp.point import OPERATOR
 
     at = read_time(now)
     place = locate(policies, config)
-    point = DecisionPoint(serving(place), place.settings)
+    point = deciding(place, serving(place))
     try:
         answer = point.answer(read_request(request), OPERATOR, now=at)
     except RequestError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pdp.cli.policies import ConfigOption, Place, PoliciesOption, check_policies, locate, sound
+from pdp.cli.policies import ConfigOption, Place, PoliciesOption, check_policies, deciding, locate, sound
 from pdp.cli.requests import REQUEST_HELP, NowOption, read_request, read_time, refuse
 from pdp.cli.terminal import painter, stop
 
@@ -96,9 +96,9 @@ def explain(
 
 def _asked(place: Place, program: Program, request: str, now: str | None) -> tuple[Facts | None, Decision]:
     from pdp.access.request import Request
-    from pdp.point import OPERATOR, DecisionPoint
+    from pdp.point import OPERATOR
 
-    point = DecisionPoint(program, place.settings)
+    point = deciding(place, program)
     at = read_time(now)
     answer = point.evaluate(Request.parse(read_request(request), point.limits), OPERATOR, now=at)
     return answer.facts, answer.decision

@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": ("pdp.cli.serve", "serve"),
     "config": ("pdp.cli.config", "app"),
     "trust": ("pdp.cli.trust", "app"),
+    "keys": ("pdp.cli.keys", "app"),
     "bench": ("pdp.cli.bench", "bench"),
     "version": ("pdp.cli.version", "version"),
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pdp.language.diagnostic import Diagnostic
     from pdp.language.source import Source
     from pdp.load import Checked
+    from pdp.point import DecisionPoint
     from pdp.program.program import Program
     from pdp.settings import Settings
 
@@ -118,6 +119,42 @@ def serving(place: Place) -> Program:
         _tell([one for one in error.diagnostics if one.severity == "error"], error.sources)
     except OSError as error:
         stop(f"cannot read `{error.filename or place.path}`: {(error.strerror or 'unknown').lower()}")
+
+
+def deciding(place: Place, program: Program) -> DecisionPoint:
+    """The point that decides for a command, as a server would, but that nothing is used up by it.
+
+    The keys of who is believed are read now; what was revoked and how tasks stand is asked of the state.
+    """
+    import asyncio
+
+    from pdp.point import DecisionPoint
+    from pdp.state.memory import MemoryStore
+    from pdp.state.replay import Replay
+    from pdp.state.sqlite import SqliteStore
+    from pdp.state.store import Store, StoreError
+    from pdp.state.untouched import Untouched
+    from pdp.tasks.known import Knowledge
+    from pdp.trusted import Trusted
+
+    settings = place.settings
+    trusted = Trusted(settings)
+    asyncio.run(trusted.sources.first())
+    state = settings.state.path
+    store: Store = MemoryStore()
+    if state is not None and state.exists():
+        try:
+            store = SqliteStore(state)
+        except StoreError as error:
+            stop(f"the state cannot be used: {error}")
+    untouched = Untouched(store)
+    return DecisionPoint(
+        program,
+        settings,
+        verifier=trusted.verifier,
+        replay=Replay(untouched),
+        knowledge=Knowledge(untouched),
+    )
 
 
 def _tell(errors: Sequence[Diagnostic], sources: Mapping[str, Source]) -> NoReturn:

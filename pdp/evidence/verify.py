@@ -265,9 +265,9 @@ def _verified(jws: Jws, trust: Trust, audience: str, seconds: float) -> Verified
     bundle = trust.bundle_of(domain, seconds)
     audiences, times = jwt_svid(jws, domain, bundle.jwt, audience, seconds)
     evidence = _evidence(
-        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, audiences, (), times, None, ()
-    )
-    evidence = replace(evidence, keys=(_signer(jws, bundle.jwt),))
+        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, audiences, (), times, None, (),
+        keys=(_signer(jws, bundle.jwt),),
+    )  # fmt: skip
     return Verified(times, bundle.until, None, "none", evidence)
 
 
@@ -308,14 +308,11 @@ def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: flo
         once = (Once(fields, times.begins, times.expires, f"{issuer.id} {token.subject}", TOKEN_REPLAYED),)
     form: Form = "task_token" if issuer.own else "jwt"
     evidence = _evidence(
-        caller, form, issuer.id, jws, token.audiences, token.scopes, token.times, token.task, once
-    )
-    evidence = replace(
-        evidence,
+        caller, form, issuer.id, jws, token.audiences, token.scopes, token.times, token.task, once,
         client=name(jws.claims, "client_id") if "client_id" in jws.claims else None,
         keys=(_signer(jws, keys.keys), *_bound_to(token.confirmation)),
         lineage=lineage(jws.claims) if issuer.own else (),
-    )
+    )  # fmt: skip
     return Verified(token.times, keys.until, token.confirmation, issuer.binding, evidence)
 
 
@@ -329,7 +326,8 @@ def _signer(jws: Jws, keys: KeySet) -> str:
 def _bound_to(confirmation: Confirmation | None) -> tuple[str, ...]:
     if confirmation is None:
         return ()
-    return tuple(thumbprint for thumbprint in (confirmation.jkt, confirmation.x5t) if thumbprint is not None)
+    thumbprint = confirmation.jkt or confirmation.x5t
+    return () if thumbprint is None else (thumbprint,)
 
 
 def _evidence(
@@ -342,6 +340,10 @@ def _evidence(
     times: Times,
     task: str | None,
     once: tuple[Once, ...],
+    *,
+    keys: tuple[str, ...],
+    client: str | None = None,
+    lineage: tuple[bytes, ...] = (),
 ) -> Evidence:
     jti = jws.claims.get("jti")
     return Evidence(
@@ -358,6 +360,9 @@ def _evidence(
         identity=jws.digest,
         task=task,
         once=once,
+        client=client,
+        keys=keys,
+        lineage=lineage,
     )
 
 
@@ -431,9 +436,10 @@ def _workload(presented: Presented, jws: Jws, trust: Trust, seconds: float) -> E
         ("workload proof", thumbprint, proof.jti), proof.begins, proof.expires, thumbprint, PROOF_REPLAYED
     )
     evidence = _evidence(
-        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, (), (), identity.times, None, (once,)
-    )
-    return replace(evidence, binding="wimse", bound=True, keys=(_signer(jws, keys), thumbprint))
+        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, (), (), identity.times, None, (once,),
+        keys=(_signer(jws, keys), thumbprint),
+    )  # fmt: skip
+    return replace(evidence, binding="wimse", bound=True)
 
 
 def _request(presented: Presented) -> tuple[str, str]:

@@ -105,9 +105,9 @@ def lex(source: Source, keywords: Mapping[str, str]) -> tuple[list[Token], list[
                 elif word not in ("allow", "deny"):
                     clause = word
                 if terminal == "NAME" and (word[0] == "_" or not word.islower()):
-                    found.append(
-                        Diagnostic("PDP106", span, f"`{word}` is no name", "names are `[a-z][a-z0-9_]*`")
-                    )
+                    small = word.lower()
+                    hint = f"did you mean `{small}`?" if small in keywords else "names are `[a-z][a-z0-9_]*`"
+                    found.append(Diagnostic("PDP106", span, f"`{word}` is no name", hint))
                 last = terminal
                 add(Token(terminal, word, span))
             elif kind == "mark":

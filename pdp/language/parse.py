@@ -7,7 +7,7 @@ parsed alone, so that a mistake costs the declaration that it stands in and noth
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -29,10 +29,6 @@ _DECLARES = frozenset(("USE", "SCHEMA", "LET", "DEF", "AT", "PERMIT", "FORBID", 
 _NAMES = _DECLARES - {"AT", "TEST"}
 _OPENS = frozenset(("LBRACE", "LPAR", "LSQB"))
 _CLOSES = frozenset(("RBRACE", "RPAR", "RSQB"))
-# What stands for a literal that could not be read would be judged as if it had been written.
-_MISREAD = frozenset(("PDP103", "PDP104", "PDP105", "PDP107"))
-# After these the parser may stumble, and that is no second mistake.
-_STRANGE = frozenset(("PDP103", "PDP112"))
 _BUILD = Build()
 _CUTS = _DECLARES | _OPENS | _CLOSES
 
@@ -66,8 +62,10 @@ def decode(path: str, module: str, data: bytes) -> tuple[Source, tuple[Diagnosti
 def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
     """The tree of `source` without the declarations that could not be read, and every diagnostic in order."""
     tokens, comments, found = lex(source, grammar().keywords)
-    strange = _places(found, _STRANGE, lambda at: not (_within(at, tokens) or _within(at, comments)))
-    misread = _places(found, _MISREAD, lambda at: _within(at, tokens))
+    found.sort(key=lambda d: (d.span, d.code))
+    # What stands for a literal that could not be read would be judged as if it had been written.
+    misread = [d.span for d in found if d.code != "PDP106" and not _within(d.span, comments)]
+    strange = [d.span.start for d in found if _is_strange(d, source, tokens, comments)]
     table = _table()
     declarations = []
     lost = []
@@ -84,7 +82,7 @@ def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
             deep = too_deep(declaration)
             if deep is not None:
                 found.append(deep)
-            if deep is not None or _holds(misread, chunk):
+            if deep is not None or _holds(chunk, misread):
                 lost.append(chunk)
             else:
                 declarations.append(declaration)
@@ -94,22 +92,29 @@ def parse(source: Source) -> tuple[Module, tuple[Diagnostic, ...]]:
     return Module(source.module, tuple(declarations), tuple(comments), names, span=span), tuple(found)
 
 
-def _holds(places: Sequence[int], chunk: Sequence[Token]) -> bool:
-    """Whether one of `places` lies within the chunk."""
-    at = bisect_left(places, chunk[0].span.start)
-    return at < len(places) and places[at] < chunk[-1].span.end
+def _is_strange(
+    found: Diagnostic, source: Source, tokens: Sequence[Token], comments: Sequence[Comment]
+) -> bool:
+    """Whether the parser may stumble over what was found, which then is no second mistake."""
+    match found.code:
+        case "PDP102":  # between tokens, and not in a text or comment
+            return not (_within(found.span, tokens) or _within(found.span, comments))
+        case "PDP106":  # a word of the language in other letters
+            return source.text[found.span.start : found.span.end].lower() in grammar().keywords
+        case code:
+            return code in ("PDP103", "PDP112")
 
 
-def _places(found: Sequence[Diagnostic], codes: Collection[str], unseen: Callable[[int], bool]) -> list[int]:
-    """Where one of `codes` was told, or a character that cannot be seen, if it stands where `unseen` says."""
-    places = (d.span.start for d in found if d.code in codes or (d.code == "PDP102" and unseen(d.span.start)))
-    return sorted(places)
+def _holds(chunk: Sequence[Token], spans: Sequence[Span]) -> bool:
+    """Whether one of `spans`, which stand in order, begins in the chunk."""
+    at = bisect_left(spans, chunk[0].span)
+    return at < len(spans) and spans[at].start < chunk[-1].span.end
 
 
-def _within(place: int, spanned: Sequence[Token | Comment]) -> bool:
-    """Whether a place lies in one of what stands in order."""
-    at = bisect_right(spanned, place, key=lambda one: one.span.start) - 1
-    return at >= 0 and place < spanned[at].span.end
+def _within(span: Span, spanned: Sequence[Token | Comment]) -> bool:
+    """Whether `span` begins in one of what stands in order."""
+    at = bisect_right(spanned, span.start, key=lambda one: one.span.start) - 1
+    return at >= 0 and span.start < spanned[at].span.end
 
 
 def _names(chunk: list[Token]) -> Iterator[str]:

@@ -74,10 +74,11 @@ class Metrics:
         )
         self._keys_read = Gauge(
             "pdp_keys_read_timestamp_seconds",
-            "When the keys of an issuer or trust domain were last read.",
+            "When the keys of an issuer or trust domain were last read, by the worker that is most behind.",
             ("of",),
             registry=registry,
-            multiprocess_mode="livemostrecent",
+            # Every worker says so each second: the most recent word is anybody's.
+            multiprocess_mode="livemin",
         )
         self._keys_stale = Gauge(
             "pdp_keys_stale",

@@ -74,7 +74,7 @@ class Knowledge:
             entries = self._store.read(names, seconds).entries
             try:
                 for one in line:
-                    check(entries, one.opened_with, one.opened)
+                    check(entries, one.opened_with, one.issued)
             except EvidenceError:
                 active = False
         return Known(task, active, any(one.uses is not None for one in line))

@@ -23,7 +23,7 @@ _NAME: Final = name("signing keys")
 _TURNS: Final = 64
 # What was read is believed for so long (seconds): so late does a process learn what another has changed.
 FRESH: Final = 1.0
-_NEVER: Final = 2.0**53
+NEVER: Final = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class SigningKeys:
         # 4.
         due = now.begins + schedule.active - schedule.publish if rotates else seconds
         if seconds >= due and all(key.until is not None or key.kid == now.kid for key in keys):
-            begins = max(now.begins + schedule.active, seconds + schedule.publish) if rotates else _NEVER
+            begins = max(now.begins + schedule.active, seconds + schedule.publish) if rotates else NEVER
             following = self._made(keys, seconds, begins)
             keys = keys if following is None else (*keys, following)
         return keys

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pdp.state.sqlite import SqliteStore
+from pdp.tasks.known import Knowledge
+from tests import example
 
 REQUEST: dict[str, Any] = {
     "caller": {"id": "spiffe://prod.example/ns/payments/sa/api", "kind": "workload", "groups": []},
@@ -94,3 +99,31 @@ def test_a_request_is_needed(run: Any) -> None:
 
 def test_a_policy_folder_that_is_not_there_is_wrong_usage(run: Any) -> None:
     assert run("decide", "-p", "nowhere", "-r", "-", input=asked()).exit_code == 2
+
+
+def test_what_is_presented_is_verified_and_not_used_up(run: Any, tmp_path: Path) -> None:
+    example.main(tmp_path)
+    arguments = ("--config", str(tmp_path / "pdp.toml"), "--request", str(tmp_path / "request.json"))
+    for _ in range(2):
+        assert decision(run("decide", *arguments)) == ("allow", None)
+    assert not (tmp_path / "state.db").exists()
+    # What is in the state counts, and is left as it is.
+    store = SqliteStore(tmp_path / "state.db")
+    revocations = Knowledge(store).revocations
+    for _ in range(2):
+        assert decision(run("decide", *arguments)) == ("allow", None)
+    revocations.revoke(
+        "issuer", example.ISSUER, before=4e9, by="test", reason="", until=None, seconds=time.time()
+    )
+    store.close()
+    assert decision(run("decide", *arguments)) == ("deny", "credential_revoked")
+    (tmp_path / "state.db").write_text("no state")
+    result = run("decide", *arguments)
+    assert result.exit_code == 2
+    assert "the state cannot be used" in result.stderr
+
+
+def decision(result: Any) -> tuple[str, str | None]:
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.output)
+    return answer["decision"], answer["code"]

@@ -306,6 +306,124 @@ def test_a_uri_never_tells_its_query_fragment_or_password(parts: list[str]) -> N
     assert "@" not in uri.partition("://")[2].partition("/")[0]
 
 
+# What was presented
+
+WORLD = World()
+KINDS = ("bearer", "dpop", "mtls", "jwt_svid", "x509", "xfcc", "wit")
+MESH = EnforcementPoint(name="mesh", may_assert=("task",), xfcc=True)
+
+
+def presenting(kind: str, token: str | None = None) -> dict[str, Any]:
+    """A request that presents a credential of a kind, or `token` in its place."""
+    made = WORLD.present(kind, {})
+    found = {
+        "token": made.token if token is None else token, "scheme": made.scheme,
+        "certificate": made.certificate, "xfcc": made.xfcc,
+    }  # fmt: skip
+    proofs = {"dpop": list(made.dpop), "wpt": made.wpt}
+    credential: dict[str, Any] = {name: text for name, text in found.items() if text is not None}
+    credential["proofs"] = {name: proof for name, proof in proofs.items() if proof}
+    return {
+        "audience": "ledger", "action": "entry.create", "credential": credential,
+        "request": {"method": METHOD, "uri": URI, "peer": "client"},
+    }  # fmt: skip
+
+
+def presented(request: dict[str, Any]) -> Answer:
+    point = DecisionPoint(PROGRAM, SETTINGS, verifier=WORLD.verifier())
+    return point.evaluate(Request.parse(request), MESH, now=VERIFIED)
+
+
+def texts(credential: dict[str, Any]) -> list[str]:
+    """Everything that a credential presents."""
+    proofs = credential["proofs"]
+    named = (credential.get(name) for name in ("token", "certificate", "xfcc"))
+    return [text for text in (*named, proofs.get("wpt"), *proofs.get("dpop", ())) if text is not None]
+
+
+def secrets_of(text: str) -> set[str]:
+    """What of a presented text nobody may read elsewhere: each run of twelve characters of a signature, and
+    of a certificate."""
+    held = re.sub(r"-----[A-Z ]+-----", "", unquote(text)).rpartition(".")[2]
+    return {held[at : at + 12] for at in range(len(held) - 11) if "spiffe:" not in held[at : at + 12]}
+
+
+def digest(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_credential_that_was_verified_is_told_by_its_digests(kind: str) -> None:
+    request = presenting(kind)
+    made = presented(request)
+    assert made.facts is not None
+    credential, told = request["credential"], json.loads(line(made))["request"]
+    assert told["request"] == {"method": METHOD, "uri": URI, "peer": "client"}
+    expected = {name: digest(credential[name]) for name in ("token", "certificate", "xfcc") if name in credential}
+    for name, proof in credential["proofs"].items():
+        expected[name] = digest(proof) if isinstance(proof, str) else [digest(one) for one in proof]
+    assert told["credential"] == {"presented": sorted(credential), **expected}
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(["verified", "cut", "strange", "in the URI", "in the path", "asserted beside"]),
+    st.data(),
+)
+def test_nothing_that_was_presented_is_in_a_line(kind: str, what: str, data: st.DataObject) -> None:
+    request = presenting(kind)
+    held = texts(request["credential"])
+    text = data.draw(st.sampled_from(held))
+    match what:
+        case "cut" if "token" in request["credential"]:
+            request["credential"]["token"] = request["credential"]["token"][data.draw(st.integers(0, 50)) :]
+        case "strange":
+            request["audience"] = "other"
+        case "in the URI":
+            request["request"]["uri"] = f"https://a:{text}@ledger.example/entries?token={text}#{text}"
+        case "in the path":
+            request["request"]["uri"] = f"https:a:{text}@ledger.example/entries"
+        case "asserted beside":
+            request |= {"context": {"cookie": text}, "caller": {"id": "x", "kind": "human", "token": text}}
+    written = line(presented(request)).decode()
+    for one in held:
+        assert not any(secret in written for secret in secrets_of(one))
+    if "token" in request["credential"]:
+        assert json.loads(written)["request"]["credential"]["token"] == digest(request["credential"]["token"])
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("https://ledger.example:8443/entries/7?token=hunter2", "https://ledger.example:8443/entries/7"),
+        ("https://ledger.example?token=hunter2", "https://ledger.example"),
+        ("https://ledger.example/#hunter2", "https://ledger.example/"),
+        ("https://alice:hunter2@ledger.example/@scope/a@1", "https://ledger.example/@scope/a@1"),
+        ("https://[::1]:1/", "https://[::1]:1/"),
+        ("/entries?token=hunter2", "/entries"),
+        ("//alice:hunter2@ledger.example/", ""),
+        ("https:alice:hunter2@ledger.example/", ""),
+        ("https://alice:hunter2", ""),
+        ("https://alice:hunter2/x@ledger.example/", ""),
+        ("https://alice\\hunter2@ledger.example", "https://ledger.example"),
+        ("hunter2://ledger.example/", "hunter2://ledger.example/"),
+        ("a:hunter2://ledger.example/", ""),
+        ("hunter2", ""),
+    ],
+)
+def test_a_uri_is_told_without_what_secrets_are_put_in(uri: str, told: str) -> None:
+    request = {**presenting("bearer"), "request": {"uri": uri}}
+    assert json.loads(line(presented(request)))["request"]["request"] == {"uri": told}
+
+
+@given(st.lists(st.sampled_from([*"a@:/?#\\[]%.", "https://", "hunter2", "//"]), min_size=1, max_size=9))
+def test_a_uri_never_tells_its_query_fragment_or_password(parts: list[str]) -> None:
+    request = {**presenting("bearer"), "request": {"uri": "".join(parts)}}
+    uri = json.loads(line(presented(request)))["request"]["request"]["uri"]
+    assert not {"?", "#"} & set(uri)
+    assert "@" not in uri.partition("://")[2].partition("/")[0]
+
+
 # The replay
 
 
