@@ -6,8 +6,7 @@ Knows the shape of answers and problems (RFC 9457), and not how they came about 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -166,25 +165,22 @@ def identities() -> Callable[[datetime], str]:
 
     One source per process: what it has drawn at random must not be shared by a fork.
     """
-    drawn: list[str] = []
+    drawn, at = "", 0
 
     def identity(now: datetime) -> str:
-        if not drawn:
-            drawn.extend(_random_parts())
+        nonlocal drawn, at
+        if at == len(drawn):
+            # Drawn for many together, because asking the system costs most.
+            drawn, at = f"{int.from_bytes(os.urandom(_DRAWN * 10)) & _RANDOM | _FIXED:x}", 0
         # A reading before 1970 is somebody's experiment; its identity is an identity all the same.
-        milliseconds = max((now - _EPOCH) // _MILLISECOND, 0)
-        return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-{drawn.pop()}"
+        time = f"{max(int(now.timestamp()) * 1_000 + now.microsecond // 1_000, 0):012x}"
+        random, at = drawn[at : at + 20], at + 20
+        return f"{time[:8]}-{time[8:]}-{random[:4]}-{random[4:8]}-{random[8:]}"
 
     return identity
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The two bits of the variant are fixed; the other two of that digit are random.
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _DRAWN = 256
-
-
-def _random_parts() -> Iterator[str]:
-    """What follows the time in many identities: drawn together, because asking the system costs most."""
-    for random in re.findall("." * 19, os.urandom(_DRAWN * 10).hex()):
-        yield f"7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:]}"
+# The version stands before 12 random bits, the variant before 62; what is drawn is one number.
+_RANDOM = int("0fff3fffffffffffffff" * _DRAWN, 16)
+_FIXED = int("70008000000000000000" * _DRAWN, 16)

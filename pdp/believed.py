@@ -104,9 +104,46 @@ class KeysFrom(_Place):
         return self
 
 
+class IntrospectionFrom(Section):
+    """Where an issuer is asked about tokens that say nothing by themselves (RFC 7662), and by what it knows
+    who asks: by the bearer token in `token_file`; as `client` by the secret in `secret_file`; or as `client`
+    by an assertion for `audience`, the issuer unless said, which the private key in `key_file` signs
+    (RFC 7523).
+
+    What it said is believed for `cache`, an answer is waited for as long as `timeout`. `private` and `ca` are
+    those of `keys`.
+    """
+
+    url: Url
+    client: Name | None = None
+    token_file: Path | None = None
+    secret_file: Path | None = None
+    key_file: Path | None = None
+    audience: Name | None = None
+    cache: Annotated[Duration, between(timedelta(seconds=1), timedelta(minutes=10))] = timedelta(seconds=30)
+    timeout: Annotated[Duration, between(timedelta(milliseconds=100), timedelta(seconds=10))] = timedelta(
+        seconds=2
+    )
+    private: bool = False
+    ca: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> IntrospectionFrom:
+        if (self.token_file, self.secret_file, self.key_file).count(None) != 2:
+            raise ValueError("say one of `token_file`, `secret_file` and `key_file`")
+        if (self.client is None) is (self.token_file is None):
+            raise ValueError(
+                "`client` stands beside `secret_file` and `key_file`, and not beside `token_file`"
+            )
+        if self.audience is not None and self.key_file is None:
+            raise ValueError("`audience` stands beside `key_file` alone")
+        return self
+
+
 class IssuerTable(Section):
     """`[[issuer]]`: who issues tokens that are believed here, and what about them.
 
+    Its tokens are believed by a signature with one of its `keys`, or where they have none by `introspection`.
     `typ` are the types of token it issues for services; `audiences` says which `aud` values stand for a
     service that is not named so itself; `claims` which claim holds an attribute of the caller; `caller` which
     claim holds its id, and `task` the id of the task that a token is for. `kind` is what its callers are, and
@@ -115,8 +152,9 @@ class IssuerTable(Section):
     """
 
     id: Name
-    keys: KeysFrom
-    algorithms: Algorithms
+    keys: KeysFrom | None = None
+    algorithms: Algorithms | None = None
+    introspection: IntrospectionFrom | None = None
     typ: Names = ("at+jwt",)
     audiences: dict[str, Names] = Field(default_factory=dict)
     kind: Literal["workload", "human", "agent"] = "workload"
@@ -133,8 +171,8 @@ class IssuerTable(Section):
 
     @field_validator("keys")
     @classmethod
-    def _can_be_discovered(cls, keys: KeysFrom, info: ValidationInfo) -> KeysFrom:
-        if keys.discovery and "id" in info.data:
+    def _can_be_discovered(cls, keys: KeysFrom | None, info: ValidationInfo) -> KeysFrom | None:
+        if keys is not None and keys.discovery and "id" in info.data:
             try:
                 urls.check_issuer(info.data["id"])
             except ValueError as error:
@@ -170,6 +208,14 @@ class IssuerTable(Section):
         if domains and info.data.get("kind") == info.data.get("actor") == "human":
             raise ValueError("SPIFFE IDs are no humans', and `kind` and `actor` are human")
         return domains
+
+    @model_validator(mode="after")
+    def _can_be_believed(self) -> IssuerTable:
+        if self.keys is None and self.introspection is None:
+            raise ValueError("say `keys`, `introspection`, or both")
+        if (self.keys is None) is not (self.algorithms is None):
+            raise ValueError("`keys` and `algorithms` stand together")
+        return self
 
 
 class BundleFrom(_Place):

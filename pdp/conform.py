@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
-from typing import Any, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never, cast
 
 from pdp.access.request import escape
 from pdp.access.values import INT_MAX, INT_MIN, Ip, parse_ip
@@ -76,16 +76,22 @@ def record_converter(table: Mapping[str, Convert]) -> Convert:
     return convert
 
 
-def attributes(table: Mapping[str, Convert], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of `values` that `table` knows, converted. What is absent stays absent."""
-    record = {}
-    for name, value in values.items():
-        convert = table.get(name)
-        if convert is not None:
-            try:
+def attributes(
+    table: Mapping[str, Convert], values: Mapping[str, Any], record: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The members of `values` that `table` knows, converted. What is absent stays absent.
+
+    With `record` they are put there, over what it has.
+    """
+    record = {} if record is None else record
+    name = ""
+    try:
+        for name, value in values.items():
+            convert = table.get(name)
+            if convert is not None:
                 record[name] = convert(value)
-            except Unfit as unfit:
-                raise Unfit(unfit.detail, f"/{escape(name)}{unfit.pointer}") from None
+    except Unfit as unfit:
+        raise Unfit(unfit.detail, f"/{escape(name)}{unfit.pointer}") from None
     return record
 
 
@@ -175,15 +181,16 @@ def _string(value: Any) -> str:
 
 
 def _duration(value: Any) -> timedelta:
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         return duration(value)
-    if type(value) is timedelta:
-        return value
-    if type(value) is int or type(value) is float:
+    if kind is int or kind is float:
         try:
-            return timedelta(seconds=value)
+            return timedelta(0, value)
         except (OverflowError, ValueError):
             raise Unfit("is a longer duration than can be held") from None
+    if kind is timedelta:
+        return cast(timedelta, value)
     raise Unfit('must be a duration such as "1h30m", or seconds as a number')
 
 

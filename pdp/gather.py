@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from pdp.access.facts import Facts
 from pdp.access.patterns import check_spiffe_id, glob
 from pdp.access.request import Request, RequestError
@@ -35,8 +37,14 @@ NO_CREDENTIAL: Record = {
     "audiences": _NOTHING, "scopes": _NOTHING,
 }  # fmt: skip
 NO_TASK: Record = {"active": False}
+_ALONE: Record = {"groups": _NOTHING, "actors": _NOTHING, "depth": 0}
+_ASSERTED: Record = {
+    "form": "asserted", "binding": "none", "verified": False,
+    "audiences": _NOTHING, "scopes": _NOTHING, "uses": 0, "sources": 1,
+}  # fmt: skip
 
-# How many action names a table remembers: names come from outside, memory does not grow with them.
+# How many names of actions, and how many credentials, a table remembers: they come from outside, memory does
+# not grow with them.
 _REMEMBERED = 4_096
 
 
@@ -47,9 +55,19 @@ class HasSchema(Protocol):
     def schema(self) -> Schema: ...
 
 
+class _Proved(Struct, frozen=True, gc=False):
+    """What is the same each time a credential is presented: its caller, typed, and the credential's members
+    that are. `proved` is the caller as verified, by which it is known that it was verified once."""
+
+    proved: dict[str, Any]
+    caller: Record
+    credential: Record
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The converters of one schema. `seen` is the one field that changes: a bounded cache by action name."""
+    """The converters of one schema. Two fields change, and are bounded caches: `seen` by action name, and
+    `proved` by credential."""
 
     caller: dict[str, Convert]
     credential: dict[str, Convert]
@@ -60,6 +78,7 @@ class Table:
     undeclared: dict[str, Convert]
     set_members: int
     seen: dict[str, dict[str, Convert]] = field(default_factory=dict)
+    proved: dict[bytes, _Proved] = field(default_factory=dict)
 
     def action(self, name: str) -> dict[str, Convert]:
         """The attributes of the action `name`: those of every declaration whose pattern it matches."""
@@ -179,15 +198,13 @@ def gather(
         task_facts = _at(known_task(task, table.task), now)
     credential = NO_CREDENTIAL
     if evidence is not None:
-        credential = _proved(evidence, seen, task_facts, now, standing_after)
+        proved = _proved(table, evidence)
+        credential = _presented(proved.credential, evidence, seen, task_facts, now, standing_after)
     elif request.credential is not None:
         if "asserted" not in request.credential:
             raise RequestError("/credential", "was presented, and is not verified here")
-        credential = {
-            "form": "asserted", "binding": "none", "verified": False,
-            "audiences": _NOTHING, "scopes": _NOTHING, "uses": 0, "sources": 1,
-        }  # fmt: skip
-        credential.update(_taken(table.credential, request.credential["asserted"], "/credential/asserted"))
+        credential = _ASSERTED.copy()
+        _taken(table.credential, request.credential["asserted"], "/credential/asserted", credential)
         _complete(credential, task_facts, now, standing_after, "/credential/asserted")
     action = {}
     if request.action_attributes:
@@ -200,7 +217,9 @@ def gather(
     resource["type"] = request.resource_type
     resource["id"] = request.resource_id
     if evidence is not None:
-        caller = _proved_caller(table, evidence, request.caller)
+        caller = proved.caller
+        if request.caller is not None:
+            caller = _added(table, evidence, caller, request.caller)
     else:
         caller = ANONYMOUS if request.caller is None else _caller(table, request.caller)
     return Facts(
@@ -224,39 +243,55 @@ def _same_task(asserted: str | dict[str, Any] | None, proved: str) -> str | dict
     return asserted
 
 
-def _proved(
-    evidence: Evidence, seen: tuple[int, int], task: Record, now: datetime, standing_after: timedelta
+def _proved(table: Table, evidence: Evidence) -> _Proved:
+    """What evidence proves whenever its credential is presented, typed once for each verification."""
+    known = table.proved.get(evidence.identity)
+    # One verification makes one `caller`. How it is presented may differ each time, and nothing else.
+    if known is None or known.proved is not evidence.caller:
+        try:
+            caller = _caller(table, evidence.caller)
+        except RequestError:
+            # The issuer's mistake, and none of whoever asks.
+            raise EvidenceError(CLAIM_INVALID) from None
+        credential: Record = {
+            "form": evidence.form,
+            "verified": True,
+            "audiences": frozenset(evidence.audiences),
+            "scopes": frozenset(evidence.scopes),
+            "lifetime": timedelta(seconds=evidence.expires - evidence.issued),
+        }
+        if evidence.issuer is not None:
+            credential["issuer"] = evidence.issuer
+        if evidence.id is not None:
+            credential["id"] = evidence.id
+        known = _Proved(evidence.caller, caller, credential)
+        if len(table.proved) >= _REMEMBERED:
+            table.proved.clear()
+        table.proved[evidence.identity] = known
+    return known
+
+
+def _presented(
+    base: Record,
+    evidence: Evidence,
+    seen: tuple[int, int],
+    task: Record,
+    now: datetime,
+    standing_after: timedelta,
 ) -> Record:
     """The credential's facts. `now` may lie before its issuing by what clocks may differ: it is new then."""
-    credential: Record = {
-        "form": evidence.form,
-        "binding": evidence.binding,
-        "verified": True,
-        "audiences": frozenset(evidence.audiences),
-        "scopes": frozenset(evidence.scopes),
-        "age": timedelta(seconds=max(0.0, now.timestamp() - evidence.issued)),
-        "lifetime": timedelta(seconds=evidence.expires - evidence.issued),
-        "uses": seen[0],
-        "sources": seen[1],
-    }
-    if evidence.issuer is not None:
-        credential["issuer"] = evidence.issuer
-    if evidence.id is not None:
-        credential["id"] = evidence.id
+    credential = base.copy()
+    credential["binding"] = evidence.binding
+    credential["age"] = timedelta(0, max(0.0, now.timestamp() - evidence.issued))
+    credential["uses"], credential["sources"] = seen
     _complete(credential, task, now, standing_after, "/credential")
     return credential
 
 
-def _proved_caller(table: Table, evidence: Evidence, asserted: Mapping[str, Any] | None) -> Record:
-    """The caller that evidence proves, and what the enforcement point says of it beside (LANGUAGE.md
-    section 3: what contradicts evidence is refused, never merged)."""
-    try:
-        caller = _caller(table, evidence.caller)
-    except RequestError:
-        # The issuer's mistake, and none of whoever asks.
-        raise EvidenceError(CLAIM_INVALID) from None
-    if asserted is None:
-        return caller
+def _added(table: Table, evidence: Evidence, proved: Record, asserted: Mapping[str, Any]) -> Record:
+    """The caller that is proved, and what the enforcement point says of it beside (LANGUAGE.md section 3:
+    what contradicts evidence is refused, never merged)."""
+    caller = proved.copy()
     for name, value in _taken(table.caller, asserted, "/caller").items():
         if name in evidence.caller or name in _PROVED:
             if caller.get(name) != value:
@@ -317,16 +352,17 @@ _STATED = {name for name, _ in builtin.CREDENTIAL.attributes} - {"bound", "remai
 _EXPIRES_IN = {"expires_in": converter(DURATION)}
 
 
-def _taken(table: Mapping[str, Convert], values: Mapping[str, Any], at: str) -> Record:
+def _taken(
+    table: Mapping[str, Convert], values: Mapping[str, Any], at: str, record: Record | None = None
+) -> Record:
     try:
-        return attributes(table, values)
+        return attributes(table, values, record)
     except Unfit as unfit:
         raise RequestError(at + unfit.pointer, unfit.detail) from None
 
 
 def _caller(table: Table, values: Mapping[str, Any]) -> Record:
-    caller: Record = {"groups": _NOTHING, "actors": _NOTHING, "depth": 0}
-    caller.update(_taken(table.caller, values, "/caller"))
+    caller = _taken(table.caller, values, "/caller", _ALONE.copy())
     kind = caller.get("kind")
     if kind is None:
         raise RequestError("/caller/kind", "is missing")

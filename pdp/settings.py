@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,9 +36,10 @@ from pydantic_settings import (
 )
 
 from pdp.access.values import parse_ip
-from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
+from pdp.believed import BundleFrom, IntrospectionFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.language.suggest import suggest
 from pdp.minted import MintTable
+from pdp.mistakes import told
 from pdp.sections import Duration, Positive, Section, differ
 
 FILE = "pdp.toml"
@@ -298,9 +299,9 @@ def read(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
         settings = Settings(**values)
     except ValidationError as error:
         # A variable that sets nothing was told already, by its name.
-        told = {problem.key.removeprefix(PREFIX).lower().replace("__", ".") for problem in problems}
+        known = {problem.key.removeprefix(PREFIX).lower().replace("__", ".") for problem in problems}
         found = [_problem(dict(entry)) for entry in error.errors(include_url=False)]
-        problems += [problem for problem in found if problem.key not in told]
+        problems += [problem for problem in found if problem.key not in known]
     if problems:
         raise SettingsError(path, problems)
     return settings
@@ -317,6 +318,10 @@ _PATHS = (
     ("mint", "next_key"),
     ("issuer", "keys", "file"),
     ("issuer", "keys", "ca"),
+    ("issuer", "introspection", "token_file"),
+    ("issuer", "introspection", "secret_file"),
+    ("issuer", "introspection", "key_file"),
+    ("issuer", "introspection", "ca"),
     ("trust_domain", "bundle", "file"),
     ("trust_domain", "bundle", "ca"),
 )
@@ -377,51 +382,13 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _problem(entry: dict[str, Any]) -> Problem:
+    *table, name = entry["loc"]
     key = ".".join(str(part) for part in entry["loc"] if part != "[key]")
-    match entry["type"]:
-        case "extra_forbidden":
-            return Problem(key, "is no setting", suggest(str(entry["loc"][-1]), _keys(entry["loc"][:-1])))
-        case "value_error":
-            return Problem(key, str(entry["ctx"]["error"]))
-        case "literal_error":
-            return Problem(key, f"must be {entry['ctx']['expected']}".replace("'", "`"))
-        case "greater_than_equal":
-            return Problem(key, f"must be at least {entry['ctx']['ge']}")
-        case "less_than_equal":
-            return Problem(key, f"must be at most {entry['ctx']['le']}")
-        case "string_too_long":
-            return Problem(key, f"must have at most {entry['ctx']['max_length']:,} characters")
-        case kind:
-            return Problem(key, _MESSAGES.get(kind) or _of_kind(kind))
+    hint = suggest(str(name), _keys(table)) if entry["type"] == "extra_forbidden" else ""
+    return Problem(key, told(entry), hint)
 
 
-# By the library's name for what is wrong: its own words are about its insides.
-_MESSAGES = {
-    "missing": "is missing",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "is too large a number",
-    "timezone_aware": "must say its offset, as in 2026-11-24T10:00:00Z",
-}
-# The same by how that name begins.
-_KINDS = {
-    "model": "must be a table",
-    "dict": "must be a table",
-    "tuple": "must be a list",
-    "string": "must be text",
-    "path": "must be the path of a file",
-    "int": "must be a whole number",
-    "bool": "must be true or false",
-    "date": "must be a time such as 2026-11-24T10:00:00Z",
-}
-
-
-def _of_kind(kind: str) -> str:
-    return next((text for start, text in _KINDS.items() if kind.startswith(start)), "cannot be used")
-
-
-def _keys(location: tuple[str | int, ...]) -> list[str]:
+def _keys(location: Sequence[str | int]) -> list[str]:
     """The keys of the table that `location` leads to."""
     model: type[BaseModel] = Settings
     for part in location:
@@ -442,6 +409,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "enforcement_point": EnforcementPoint,
     "issuer": IssuerTable,
     "keys": KeysFrom,
+    "introspection": IntrospectionFrom,
     "trust_domain": TrustDomainTable,
     "bundle": BundleFrom,
     "proofs": ProofsTable,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
+from pdp.believed import BundleFrom, IntrospectionFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.evidence.dpop import Nonces, ProofPolicy
 from pdp.evidence.kept import Kept, Publish
 from pdp.evidence.keys import parse_jwks
@@ -20,6 +21,10 @@ from pdp.evidence.trust import Audiences, Issuer, Keys, Trust, TrustDomain
 from pdp.evidence.verify import Verifier
 from pdp.evidence.workload_api import WorkloadApi
 from pdp.settings import Settings
+
+if TYPE_CHECKING:
+    from pdp.evidence.introspection import Introspection
+    from pdp.evidence.login import Login
 
 
 class Trusted:
@@ -37,7 +42,11 @@ class Trusted:
         self.verifier = Verifier(trust, wanted=self._ask)
         self.sources = Sources(
             [
-                *(self._keys(table, trust.issuers[table.id]) for table in settings.issuer),
+                *(
+                    self._keys(table.id, table.keys, trust.issuers[table.id])
+                    for table in settings.issuer
+                    if table.keys is not None
+                ),
                 *(self._bundle(table) for table in settings.trust_domain),
             ]
         )
@@ -45,13 +54,13 @@ class Trusted:
     def _ask(self, name: str) -> None:
         self.sources.ask(name)
 
-    def _keys(self, table: IssuerTable, issuer: Issuer) -> Kept:
+    def _keys(self, name: str, table: KeysFrom, issuer: Issuer) -> Kept:
         def read(data: bytes, until: float) -> Callable[[Trust], Trust]:
             keys = Keys(parse_jwks(data, use="sig", algorithms=issuer.algorithms), until)
-            return lambda trust: trust.with_keys(table.id, keys)
+            return lambda trust: trust.with_keys(name, keys)
 
-        place = _place(table.keys, table.id if table.keys.discovery else None)
-        return Source(table.id, place, self._publisher(read))
+        place = _place(table, name if table.discovery else None)
+        return Source(name, place, self._publisher(read))
 
     def _bundle(self, table: TrustDomainTable) -> Kept:
         def read(data: bytes, until: float) -> Callable[[Trust], Trust]:
@@ -81,6 +90,42 @@ class Trusted:
         return publish
 
 
+def introspections(settings: Settings) -> dict[str, Introspection]:
+    """Who is asked about tokens, by the issuer whose they are."""
+    return {
+        table.id: _introspection(table.id, table.introspection)
+        for table in settings.issuer
+        if table.introspection is not None
+    }
+
+
+def _introspection(issuer: str, table: IntrospectionFrom) -> Introspection:
+    # Off by default, and then no part of the process.
+    from pdp.evidence.introspection import Introspection
+
+    return Introspection(
+        table.url,
+        issuer=issuer,
+        login=_login(issuer, table),
+        cache=table.cache.total_seconds(),
+        timeout=table.timeout.total_seconds(),
+        private=table.private,
+        ca=table.ca,
+    )
+
+
+def _login(issuer: str, table: IntrospectionFrom) -> Login:
+    from pdp.evidence.login import Basic, Bearer, PrivateKeyJwt
+
+    client = table.client or ""
+    if table.token_file is not None:
+        return Bearer(table.token_file)
+    if table.secret_file is not None:
+        return Basic(client, table.secret_file)
+    assert table.key_file is not None
+    return PrivateKeyJwt(client, table.key_file, table.audience or issuer)
+
+
 def _place(table: KeysFrom | BundleFrom, issuer: str | None = None) -> Place:
     return Place(
         table.file, table.url, issuer,
@@ -91,7 +136,7 @@ def _place(table: KeysFrom | BundleFrom, issuer: str | None = None) -> Place:
 def _issuer(table: IssuerTable) -> Issuer:
     return Issuer(
         table.id,
-        frozenset(table.algorithms),
+        frozenset(table.algorithms or ()),
         types=frozenset(typ.lower().removeprefix("application/") for typ in table.typ),
         audiences=_audiences(table.audiences),
         kind=table.kind,

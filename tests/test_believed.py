@@ -31,7 +31,7 @@ def problems(table: str, values: dict[str, Any]) -> list[str]:
     try:
         read(None, {table: [values]})
     except SettingsError as error:
-        return [str(problem).removeprefix(f"{table}.0.") for problem in error.problems]
+        return [str(problem).removeprefix(f"{table}.0").lstrip(".: ") for problem in error.problems]
     return []
 
 
@@ -69,6 +69,9 @@ def _seconds(duration: Any) -> float:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
+        ({"keys": None, "algorithms": None}, "say `keys`, `introspection`, or both"),
+        ({"keys": None}, "say `keys`, `introspection`, or both"),
+        ({"algorithms": None}, "`keys` and `algorithms` stand together"),
         ({"keys": {}}, "keys: say one of `file`, `url` and `discovery`"),
         ({"keys": {"file": "k", "discovery": True}}, "keys: say one of `file`, `url` and `discovery`"),
         ({"keys": {"discovery": False}}, "keys: say one of `file`, `url` and `discovery`"),
@@ -134,6 +137,44 @@ def test_an_issuer_that_makes_no_sense_is_refused(change: dict[str, Any], proble
 )  # fmt: skip
 def test_an_issuer_may_be_unusual(change: dict[str, Any]) -> None:
     assert problems("issuer", {**ISSUER, **change}) == []
+
+
+ASKED = {"url": "https://idp.example/introspect", "client": "pdp", "secret_file": "secret"}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"url": "http://idp.example/"},
+         "introspection.url: `http://idp.example/` is not https, and not on this machine"),
+        ({"secret_file": None}, "introspection: say one of `token_file`, `secret_file` and `key_file`"),
+        ({"key_file": "k"}, "introspection: say one of `token_file`, `secret_file` and `key_file`"),
+        ({"client": None},
+         "introspection: `client` stands beside `secret_file` and `key_file`, and not beside `token_file`"),
+        ({"secret_file": None, "token_file": "t"},
+         "introspection: `client` stands beside `secret_file` and `key_file`, and not beside `token_file`"),
+        ({"audience": "a"}, "introspection: `audience` stands beside `key_file` alone"),
+        ({"cache": "0s"}, "introspection.cache: must be at least 1s"),
+        ({"cache": "1h"}, "introspection.cache: must be at most 10m"),
+        ({"timeout": "11s"}, "introspection.timeout: must be at most 10s"),
+        ({"secret": "hunter2"}, "introspection.secret: is no setting (did you mean `secret_file`?)"),
+    ],
+)  # fmt: skip
+def test_an_introspection_that_makes_no_sense_is_refused(change: dict[str, Any], problem: str) -> None:
+    assert problem in problems("issuer", {**ISSUER, "introspection": {**ASKED, **change}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"secret_file": None, "client": None, "token_file": "t", "cache": "1s", "timeout": "500ms"},
+        {"secret_file": None, "key_file": "k.pem", "audience": "https://idp.example/token"},
+    ],
+)
+def test_an_issuer_may_be_asked_with_and_without_keys(change: dict[str, Any]) -> None:
+    asked = {"introspection": {**ASKED, **change}}
+    assert problems("issuer", {**ISSUER, **asked}) == problems("issuer", {"id": "idp", **asked}) == []
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
+from pdp.believed import BundleFrom, IntrospectionFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.settings import (
     DecisionLog,
     EnforcementPoint,
@@ -141,6 +141,7 @@ def test_a_file_says_whom_to_believe() -> None:
             id = "ci"
             keys = { file = "ci.json" }
             algorithms = ["EdDSA"]
+            introspection = { url = "https://ci.example/", token_file = "ci.token" }
             [[trust_domain]]
             name = "prod.example"
             bundle = { workload_api = "unix:///run/spire/agent.sock" }
@@ -162,7 +163,12 @@ def test_a_file_says_whom_to_believe() -> None:
                 max_lifetime=timedelta(minutes=5),
                 binding="dpop",
             ),
-            IssuerTable(id="ci", keys=KeysFrom(file=Path("conf/ci.json")), algorithms=("EdDSA",)),
+            IssuerTable(
+                id="ci",
+                keys=KeysFrom(file=Path("conf/ci.json")),
+                algorithms=("EdDSA",),
+                introspection=IntrospectionFrom(url="https://ci.example/", token_file=Path("conf/ci.token")),
+            ),
         ),
         trust_domain=(
             TrustDomainTable(
@@ -566,6 +572,9 @@ SETTINGS: st.SearchStrategy[Settings] = st.builds(
             task=st.none() | st.just("task"), max_lifetime=LIVES, max_age=LIVES, single_use=st.booleans(),
             binding=st.sampled_from(["none", "any", "dpop", "mtls"]),
             trust_domains=st.just(()) | st.just(("prod.example", "x")),
+            introspection=st.none() | st.just(
+                IntrospectionFrom(url="https://a.example/?b", client="c d", key_file=Path("k"), audience="a")
+            ),
         ),
         max_size=2, unique_by=lambda issuer: issuer.id,
     ).map(tuple),

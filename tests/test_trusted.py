@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,17 +15,18 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pdp.believed import BundleFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
+from pdp.believed import BundleFrom, IntrospectionFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.evidence.evidence import Evidence
 from pdp.evidence.kept import Kept
 from pdp.evidence.keys import Key
+from pdp.evidence.login import Basic, Bearer, PrivateKeyJwt
 from pdp.evidence.refusals import EvidenceError
 from pdp.evidence.sources import Source
 from pdp.evidence.trust import Audiences, Issuer, TrustDomain
 from pdp.evidence.verify import Presented
 from pdp.evidence.workload_api import WorkloadApi
 from pdp.settings import Settings
-from pdp.trusted import Trusted
+from pdp.trusted import Trusted, introspections
 from tests.evidence.issuing import Issuer as Issuing
 from tests.evidence.world import jwk_of, sign
 
@@ -294,3 +297,31 @@ def test_processes_that_share_a_secret_take_each_others_nonces() -> None:
     assert nonces(two).accepts(nonces(one).current(now), now)
     assert not nonces(stranger).accepts(nonces(one).current(now), now)
     assert Trusted(Settings()).verifier.trust.proofs.nonces is None
+
+
+@pytest.mark.parametrize(
+    ("login", "expected"),
+    [
+        ({"token_file": "a"}, Bearer(Path("a"))),
+        ({"client": "pdp", "secret_file": "b"}, Basic("pdp", Path("b"))),
+        ({"client": "pdp", "key_file": "c"}, PrivateKeyJwt("pdp", Path("c"), FIRST)),
+        ({"client": "pdp", "key_file": "c", "audience": "d"}, PrivateKeyJwt("pdp", Path("c"), "d")),
+    ],
+)
+def test_who_is_asked_about_tokens_is_asked_as_configured(login: dict[str, str], expected: Any) -> None:
+    asked = IntrospectionFrom(url=f"{FIRST}/introspect", cache="7s", timeout="1s", **login)  # type: ignore[arg-type]
+    settings = Settings(issuer=(IssuerTable(id=FIRST, introspection=asked), table(SECOND, Path("k"))))
+    made = introspections(settings)
+    assert made.keys() == {FIRST}
+    assert (made[FIRST].url, made[FIRST].issuer) == (f"{FIRST}/introspect", FIRST)
+    assert (made[FIRST]._login, made[FIRST]._cache, made[FIRST]._timeout) == (expected, 7.0, 1.0)
+    # By a signature nobody is believed who has no keys.
+    trusted = Trusted(settings)
+    assert [one.name for one in trusted.sources.all] == [SECOND]
+    assert refused(trusted, Issuing(FIRST).token("alice", "ledger")) == "keys_stale"
+
+
+def test_who_asks_nobody_about_tokens_loads_nothing_for_it() -> None:
+    program = "import sys, pdp.trusted; print('pdp.evidence.introspection' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"

@@ -73,7 +73,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         Raises `RequestError`. JSON is read strictly: no duplicate member, no NaN or infinity, no integer
         beyond 64 bits, no lone surrogate, no byte order mark.
         """
-        if isinstance(data, bytes | str):
+        if type(data) is bytes or isinstance(data, (bytes, str)):
             return shape(read(data, limits.body, limits.depth, limits.members), limits)
         document = plain(data, "", limits.depth)
         check(document, limits.depth, limits.members)

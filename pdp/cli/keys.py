@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -51,8 +51,8 @@ def rotate(config: ConfigOption = None, format: FormatOption = "text") -> None:
     """Have the next key sign from now on, out of turn.
 
     Every process that serves learns of it within a second. What was signed before is still good. Where the
-    next key is not published for long yet, those who fetched the keys before it refuse what it signs until
-    they fetch them again.
+    next key was not published for long, it is told when the last of those who fetched the keys before it will
+    have fetched them again; until then they may refuse what it signs.
 
     - `pdp keys rotate`
 
@@ -60,11 +60,7 @@ def rotate(config: ConfigOption = None, format: FormatOption = "text") -> None:
     """
     with _opened(config, format) as keys:
         now = time.time()
-        made = keys.rotate(now)
-        late = keys.max_age - (now - made.published)
-        if late > 0 and format == "text":
-            known = f"whoever has fetched the keys before knows it in {_duration(late)} at the latest"
-            typer.echo(f"{made.kid} is new: {known}")
+        keys.rotate(now)
         _tell(keys, now, format)
 
 
@@ -84,7 +80,7 @@ def retire(
     - `pdp keys retire NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --compromised`
 
     Exit codes: 0 it is retired and another signs, 1 there is no such key, or none signs now, 2 no valid
-    settings or state, or no other key: only one that is compromised is retired then.
+    settings or state.
     """
     with _opened(config, format) as keys:
         now = time.time()
@@ -128,7 +124,7 @@ def _fail(message: str) -> NoReturn:
 
 
 def _tell(keys: SigningKeys, seconds: float, format: str) -> None:
-    from pdp.tasks.keyring import state
+    from pdp.tasks.keyring import NEVER, state
 
     known = keys.known(seconds)
     told = [
@@ -137,7 +133,8 @@ def _tell(keys: SigningKeys, seconds: float, format: str) -> None:
             "state": state(key, known, seconds),
             "algorithm": key.algorithm,
             "published": _time(key.published),
-            "signs": _time(key.begins),
+            "known": _time(key.published + keys.max_age),
+            "signs": None if key.begins == NEVER else _time(key.begins),
             "until": None if key.until is None else _time(key.until),
             "kept": "elsewhere" if key.kept is None else "wrapped" if key.kept else "no more",
         }
@@ -146,18 +143,21 @@ def _tell(keys: SigningKeys, seconds: float, format: str) -> None:
     if format == "json":
         typer.echo(json.dumps({"keys": told}, indent=2))
     else:
-        for line in map(_line, told):
-            typer.echo(line)
+        now = _time(seconds)
+        for one in told:
+            typer.echo(_line(one, now))
     if not any(one["state"] == "signing" for one in told):
         _fail("no key signs")
 
 
-def _line(one: Record) -> str:
+def _line(one: Record, now: str) -> str:
     match one["state"]:
         case "next":
             style, when = "doubt", f"from {one['signs']}" if one["signs"] else "when it is told to"
         case "signing":
             style, when = "good", f"since {one['signs']}"
+            # Times in one form sort as texts.
+            when += f", known everywhere from {one['known']}" if one["known"] > now else ""
         case _:
             style = "faint"
             when = f"published until {one['until']}" if one["until"] else "about to be retired"
@@ -165,13 +165,5 @@ def _line(one: Record) -> str:
     return f"{shown} {one['kid']} {one['algorithm']:<6} {when}"
 
 
-def _time(seconds: float) -> str | None:
-    from pdp.tasks.signing import NEVER
-
-    return None if seconds >= NEVER else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _duration(seconds: float) -> str:
-    from pdp.answer import duration_text
-
-    return str(duration_text(timedelta(seconds=int(seconds) + 1)))
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,6 +15,7 @@ import typer
 from pdp.answer import duration_text
 from pdp.cli.policies import ConfigOption, PoliciesOption, locate, serving
 from pdp.cli.terminal import count, painter, stop
+from pdp.evidence.urls import shown
 
 if TYPE_CHECKING:
     from pdp.believed import IssuerTable, TrustDomainTable
@@ -92,13 +93,13 @@ def _told(place: Place) -> Record:
     held = trusted.verifier.trust
     by_name = {one.name: one for one in trusted.sources.status}
     return {
-        "issuers": [_issuer(table, by_name[table.id], held, declared) for table in settings.issuer],
+        "issuers": [_issuer(table, by_name.get(table.id), held, declared) for table in settings.issuer],
         "trust_domains": [_domain(table, by_name[table.name], held) for table in settings.trust_domain],
         "enforcement_points": [_point(point) for point in settings.enforcement_point],
     }
 
 
-def _issuer(table: IssuerTable, status: Status, held: Trust, declared: set[str] | None) -> Record:
+def _issuer(table: IssuerTable, status: Status | None, held: Trust, declared: set[str] | None) -> Record:
     found = held.keys.get(table.id)
     keys = [] if found is None else _keys(found.keys)
     problems = _problems(status, "it has no key that can be used" if found is not None and not keys else None)
@@ -111,7 +112,8 @@ def _issuer(table: IssuerTable, status: Status, held: Trust, declared: set[str] 
         "caller": table.caller,
         "task": table.task,
         "types": list(table.typ),
-        "algorithms": list(table.algorithms),
+        "algorithms": list(table.algorithms or ()),
+        "introspected_at": None if table.introspection is None else shown(table.introspection.url),
         "audiences": {audience: list(values) for audience, values in table.audiences.items()},
         "claims": dict(table.claims),
         "binding": table.binding,
@@ -174,7 +176,9 @@ def _keys(held: KeySet, form: str | None = None) -> list[Record]:
     ]
 
 
-def _fresh(status: Status) -> Record:
+def _fresh(status: Status | None) -> Record:
+    if status is None:
+        return {"from": None, "read": None, "until": None}
     return {
         "from": status.place,
         "read": None if status.read is None else _time(status.read),
@@ -182,8 +186,9 @@ def _fresh(status: Status) -> Record:
     }
 
 
-def _problems(status: Status, other: str | None) -> list[str]:
-    return [problem for problem in (status.problem, other) if problem is not None]
+def _problems(status: Status | None, other: str | None) -> list[str]:
+    found = None if status is None else status.problem
+    return [problem for problem in (found, other) if problem is not None]
 
 
 def _time(seconds: float) -> str:
@@ -230,8 +235,7 @@ def _of_issuer(one: Record) -> dict[str, str]:
     return {
         "callers": f"{one['kind']}s by `{one['caller']}`, acted for by {one['actor']}s",
         "SPIFFE IDs": f"of {', '.join(one['spiffe_ids_of'])}" if one["spiffe_ids_of"] else "",
-        "tokens": f"{', '.join(one['types'])} signed with {', '.join(one['algorithms'])}"
-        + (", each once" if one["single_use"] else ""),
+        "tokens": "\n".join(_tokens(one)),
         "live": f"at most {one['max_lifetime']}, believed for {one['max_age']} from their issuing",
         "bound": _BOUND[one["binding"]],
         "audiences": _named(one["audiences"]),
@@ -261,9 +265,21 @@ def _named(audiences: dict[str, list[str]]) -> str:
 def _kept(one: Record) -> dict[str, str]:
     return {
         "keys": "\n".join(f"{key['kid']} ({_purpose(key)}) {key['thumbprint']}" for key in one["keys"]),
-        "from": one["from"],
-        "believed": f"until {one['until']}, unless they are read again" if one["until"] else "not now",
+        "from": one["from"] or "",
+        "believed": _until(one) if one["from"] else "",
     }
+
+
+def _tokens(one: Record) -> Iterator[str]:
+    once = ", each once" if one["single_use"] else ""
+    if one["algorithms"]:
+        yield f"{', '.join(one['types'])} signed with {', '.join(one['algorithms'])}{once}"
+    if one["introspected_at"]:
+        yield f"without a signature, asked about at {one['introspected_at']}{once}"
+
+
+def _until(one: Record) -> str:
+    return f"until {one['until']}, unless they are read again" if one["until"] else "not now"
 
 
 def _purpose(key: Record) -> str:

@@ -32,7 +32,8 @@ class Evidence(Struct, frozen=True, gc=False):
     `issued` and `expires` are epoch seconds. `identity` names the credential, to be counted by. `task` is the
     id of the task that the credential is for, `client` whom it was given to. `keys` are thumbprints (SHA-256,
     base64url) of the key that signed it and of the one it is bound to; `lineage` are the names by which the
-    credentials that it was exchanged for may be revoked.
+    credentials that it was exchanged for may be revoked, and `descends` is when the earliest of those was
+    issued.
     """
 
     caller: dict[str, Any]
@@ -51,3 +52,4 @@ class Evidence(Struct, frozen=True, gc=False):
     client: str | None = None
     keys: tuple[str, ...] = ()
     lineage: tuple[bytes, ...] = ()
+    descends: float | None = None

@@ -36,6 +36,17 @@ class Audiences:
         if audience not in stated if accepted is None else accepted.isdisjoint(stated):
             raise EvidenceError(AUDIENCE_MISMATCH)
 
+    def lead(self, stated: tuple[str, ...], through: str, audience: str) -> bool:
+        """Whether a token with these `aud` values, which is handed in at `through`, may become one for
+        `audience`.
+
+        One that is good at `audience` itself may. So may one with a value that stands for `through` and for no
+        other service: it is there to be exchanged, and leaves to others for what.
+        """
+        here = self.named.get(through, frozenset((through,))).intersection(stated)
+        others = {value for service, values in self.named.items() if service != through for value in values}
+        return bool(here - others) or not self.named.get(audience, frozenset((audience,))).isdisjoint(stated)
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:

@@ -7,10 +7,11 @@ it expires or the trust changes.
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from pdp.access.patterns import SPIFFE
 from pdp.evidence.dpop import verify_proof
 from pdp.evidence.evidence import Evidence, Form, Once
 from pdp.evidence.jws import Jws, encode, load
-from pdp.evidence.jwt import Confirmation, Times, access_token, lineage, media_type, name
+from pdp.evidence.jwt import Confirmation, Times, access_token, lineage, media_type, name, texts, time
 from pdp.evidence.keys import KeySet
 from pdp.evidence.refusals import (
     BINDING_MISMATCH,
@@ -36,12 +37,13 @@ from pdp.evidence.refusals import (
     PROOF_REPLAYED,
     SCHEME_MISMATCH,
     TOKEN_REPLAYED,
+    TOKEN_TYPE_REFUSED,
     TRUST_DOMAIN_UNKNOWN,
     XFCC_NOT_TRUSTED,
     EvidenceError,
 )
 from pdp.evidence.spiffe import domain_of, jwt_svid
-from pdp.evidence.trust import Issuer, Keys, Required, Trust
+from pdp.evidence.trust import Audiences, Issuer, Keys, Kind, Required, Trust
 from pdp.evidence.wimse import workload_identity, workload_proof
 from pdp.evidence.x509 import check_chain, fingerprint, load_chain, names_workload, spiffe_id
 from pdp.evidence.xfcc import nearest
@@ -148,6 +150,45 @@ class Verifier:
             verified.times.check(seconds)
         # 3. and 4.
         return _held(presented, token, verified, peer, memory.trust, seconds)
+
+    def certificate(self, presented: Presented, now: datetime) -> Peer | None:
+        """The certificate that a client came with; see `verify`."""
+        return _peer(presented, self._memory, now, now.timestamp())
+
+    def token(self, token: str, audience: str, now: datetime) -> Verified:
+        """What holds of a token that nobody presents for himself: it is handed in to be exchanged.
+
+        Who holds the key that it is bound to is for who takes it to ask.
+        """
+        return self._taken(load(token), self.trust, audience, now)
+
+    def stated(self, token: str, now: datetime, types: frozenset[str] | None = None) -> Verified:
+        """What holds of a token by itself, whatever it is for: who takes it does not act on it. `types`, where
+        it is another kind of token than those that its issuer makes for services."""
+        jws, trust = load(token), self.trust
+        changes: dict[str, Any] = {"audiences": Audiences()}
+        if types is not None:
+            changes["types"] = types
+        # By any name that it says, then.
+        trust = dataclasses.replace(
+            trust,
+            issuers={name: dataclasses.replace(one, **changes) for name, one in trust.issuers.items()},
+            domains={
+                name: dataclasses.replace(one, audiences=Audiences()) for name, one in trust.domains.items()
+            },
+        )
+        return self._taken(jws, trust, texts(jws.claims, "aud")[0], now)
+
+    def _taken(self, jws: Jws, trust: Trust, audience: str, now: datetime) -> Verified:
+        # A workload identity token is nothing without the proof for the request that it comes with.
+        if media_type(jws.header.get("typ")) == _WIT:
+            raise EvidenceError(TOKEN_TYPE_REFUSED)
+        try:
+            return _verified(jws, trust, audience, now.timestamp())
+        except EvidenceError as error:
+            if error.code == KEY_UNKNOWN:
+                self._memory.wanted(_owner(jws, trust))
+            raise
 
 
 class _Memory:
@@ -290,14 +331,16 @@ def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: flo
             and domain_of(identity) not in issuer.trust_domains
         ):
             raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
-    caller: dict[str, Any] = {
-        attribute: token.claims[claim] for attribute, claim in issuer.claims if claim in token.claims
-    }
-    caller |= {"id": token.subject, "kind": issuer.kind, "issuer": issuer.id}
+    caller: dict[str, Any]
+    if issuer.own:
+        caller = _told(token.claims)
+    else:
+        caller = {attribute: token.claims[claim] for attribute, claim in issuer.claims if claim in token.claims}
+        caller["kind"] = issuer.kind if chain is None else issuer.actor
+    caller |= {"id": token.subject, "issuer": issuer.id}
     if chain is not None:
         caller |= {
             "id": chain.actor,
-            "kind": issuer.actor,
             "on_behalf_of": chain.subject,
             "actors": list(chain.earlier),
             "depth": 1 + len(chain.earlier),
@@ -312,8 +355,21 @@ def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: flo
         client=name(jws.claims, "client_id") if "client_id" in jws.claims else None,
         keys=(_signer(jws, keys.keys), *_bound_to(token.confirmation)),
         lineage=lineage(jws.claims) if issuer.own else (),
+        descends=time(jws.claims, "since") if issuer.own and "since" in jws.claims else None,
     )  # fmt: skip
     return Verified(token.times, keys.until, token.confirmation, issuer.binding, evidence)
+
+
+def _told(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """What a token of our own tells of its caller: what was known of it when it was exchanged."""
+    told = claims.get("caller")
+    if type(told) is not dict or told.get("kind") not in get_args(Kind) or not _PROVED.isdisjoint(told):
+        raise EvidenceError(CLAIM_INVALID)
+    return {**told}
+
+
+# What is said of a caller by a token's own names and chain, and by nothing else.
+_PROVED: Final = frozenset(("id", "issuer", "on_behalf_of", "actors", "depth"))
 
 
 def _signer(jws: Jws, keys: KeySet) -> str:

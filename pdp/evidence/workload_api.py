@@ -13,8 +13,8 @@ import os
 import random
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ _METADATA: Final = (("workload.spiffe.io", "true"),)
 # SPIRE leaves the use out, as these sets are for nothing else; others call it what JWK sets call it.
 _JWT_USES: Final = (None, "sig", "jwt-svid")
 _EMPTY: Final = b'{"keys": []}'
+_NONE: Final = "the Workload API gives this process no bundle of it"
 
 
 class WorkloadApi(Kept):
@@ -93,36 +94,35 @@ class WorkloadApi(Kept):
         """Use what both streams begin with, without delay (4.3); whether that could be used."""
         began = time.time()
         self.next = began + self.every
-        if not await _within(SECONDS, [self._next(stream) for stream in streams]):
-            raise FetchError(f"the Workload API did not answer within {SECONDS:g} seconds")
+        try:
+            async with asyncio.timeout(SECONDS):
+                await asyncio.gather(*(stream.next() for stream in streams))
+        except TimeoutError:
+            raise FetchError(f"the Workload API did not answer within {SECONDS:g} seconds") from None
+        good = self._use(streams, began)
         if not any(stream.served for stream in streams):
-            raise FetchError("the Workload API gives out no bundles")
-        return self._use(streams, began)
+            raise FetchError(_NONE)
+        return good
 
     async def _follow(self, streams: tuple[_Stream, _Stream]) -> None:
         """Use what comes until it is time to ask anew."""
 
         async def follow(stream: _Stream) -> None:
             while stream.served:
-                await self._next(stream)
+                await stream.next()
                 self._use(streams, time.time())
 
-        await _within(self.every * random.uniform(0.9, 1.0), [follow(stream) for stream in streams])
-
-    async def _next(self, stream: _Stream) -> None:
-        """The next message of a stream. Where this process may have no bundle, it has none (5.2.2, 6.2.2)."""
-        try:
-            await stream.next()
-        except PermissionError:
-            problem = "the Workload API gives this process no bundles"
-            self.withdrawn(_EMPTY, time.time(), problem)
-            raise FetchError(problem) from None
+        # No task group: before Python 3.13 it forgets that it is cancelled when a task fails meanwhile. What goes
+        # on after a failure ends with its stream.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.every * random.uniform(0.9, 1.0)):
+                await asyncio.gather(*(follow(stream) for stream in streams))
 
     def _use(self, streams: tuple[_Stream, _Stream], began: float) -> bool:
         """Publish what the streams said last. A domain that they do not name any more has no bundle (4.4)."""
         authorities, keys = (stream.said.get(f"{SPIFFE}{self.name}") for stream in streams)
         if authorities is None and keys is None:
-            return self.withdrawn(_EMPTY, began, "the Workload API has no bundle of it")
+            return self.withdrawn(_EMPTY, began, _NONE)
         try:
             data = document(authorities or b"", keys or _EMPTY)
         except KeysError as error:
@@ -131,7 +131,7 @@ class WorkloadApi(Kept):
 
 
 class _Stream:
-    """One stream of bundles: what was `said` last, by trust domain, and whether it is `served` at all."""
+    """One stream of bundles: what was `said` last, by trust domain; whether it is `served` to us at all."""
 
     def __init__(self, grpc: Any, channel: Any, method: str, request: Any, response: Any) -> None:
         self.said: Mapping[str, bytes] = {}
@@ -145,34 +145,21 @@ class _Stream:
         self._call = call(request(), metadata=_METADATA)
 
     async def next(self) -> None:
-        """Wait for the next message. Raises `FetchError`, or `PermissionError` where there is none for us."""
+        """Wait for the next message; raises `FetchError`."""
         grpc = self._grpc
         try:
             message = await self._call.read()
         except grpc.aio.AioRpcError as error:
             code = error.code()
-            if code is grpc.StatusCode.PERMISSION_DENIED:
-                raise PermissionError from None
-            if code is not grpc.StatusCode.UNIMPLEMENTED:
-                raise FetchError(f"the Workload API answered with {code.name}") from None
-            # An operator may have disabled one of the two.
-            self.said, self.served = {}, False
-            return
+            # An operator may have disabled one of the two, or may not let us see it. Then what it said before
+            # counts no longer (5.2.2, 6.2.2).
+            if code in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.PERMISSION_DENIED):
+                self.said, self.served = {}, False
+                return
+            raise FetchError(f"the Workload API answered with {code.name}") from None
         if message is grpc.aio.EOF:
             raise FetchError("the Workload API has ended the stream")
         self.said = message.bundles
-
-
-async def _within(seconds: float, doing: Sequence[Coroutine[None, None, None]]) -> bool:
-    """Do all at once; whether that was done in time. Raises the first that one of them raises."""
-    try:
-        # No task group: before Python 3.13 one forgets that it is cancelled when a task of it fails meanwhile.
-        # What goes on after a failure ends with its stream.
-        async with asyncio.timeout(seconds):
-            await asyncio.gather(*doing)
-    except TimeoutError:
-        return False
-    return True
 
 
 def document(authorities: bytes, keys: bytes) -> bytes:

@@ -32,7 +32,8 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def each_once(found: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
     """`found` without what tells a mistake again: of a word that is no name (`PDP106`) once in each file, and
-    nothing where another error ends with it, which says what could have been meant.
+    nothing where another error ends with it, which says what could have been meant. A word of the language in
+    other letters is a mistake wherever it stands.
     """
     # Safety findings are about whole rules, and may be lowered; but for what no schema declares.
     errors = (d for d in found if d.severity == "error" and (d.code == "PDP406" or d.code[:4] != "PDP4"))
@@ -41,7 +42,8 @@ def each_once(found: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
     for diagnostic in found:
         if diagnostic.code == "PDP106":
             path, word = diagnostic.span.path, diagnostic.message
-            if (path, diagnostic.span.end) in ends or (path, word) in told:
+            again = (path, word) in told and not diagnostic.hint.startswith("did you mean")
+            if again or (path, diagnostic.span.end) in ends:
                 continue
             told.add((path, word))
         yield diagnostic

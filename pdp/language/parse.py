@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import cache, lru_cache
-from itertools import pairwise
 from typing import Any
 
 from pdp.language import expected
@@ -27,6 +27,7 @@ _BOM = b"\xef\xbb\xbf"
 
 _DECLARES = frozenset(("USE", "SCHEMA", "LET", "DEF", "AT", "PERMIT", "FORBID", "ASSERT", "TEST", "FIXTURE"))
 _NAMES = _DECLARES - {"AT", "TEST"}
+_WORDS = tuple(sorted(name.lower() for name in _DECLARES - {"AT"}))
 _OPENS = frozenset(("LBRACE", "LPAR", "LSQB"))
 _CLOSES = frozenset(("RBRACE", "RPAR", "RSQB"))
 _BUILD = Build()
@@ -118,16 +119,26 @@ def _within(span: Span, spanned: Sequence[Token | Comment]) -> bool:
 
 
 def _names(chunk: list[Token]) -> Iterator[str]:
-    """What the declaration that begins like `chunk` would have been called."""
-    kinds = [token.type for token in chunk]
-    if "SCHEMA" in kinds:
-        yield "schema"
-    elif "USE" in kinds:
-        yield from [token.value for token in chunk if token.type == "NAME"][-1:]
-    else:
-        for before, token in pairwise(chunk):
-            if before.type in _NAMES and token.type == "NAME":
-                yield token.value
+    """What the declarations in a chunk would have been called, also where the word for one is misspelled."""
+    before, depth = "", 0
+    for token in chunk:
+        kind = token.type
+        depth += (kind in _OPENS) - (kind in _CLOSES)
+        if kind == "NAME" and before in _NAMES:
+            yield token.value
+        elif kind == "NAME" and depth == 0:
+            kind = _declared_by(token.value)
+        if kind == "SCHEMA":
+            yield "schema"
+        # A module is known by the last of its names, or by its alias: all of them are taken for it.
+        before = "USE" if before == "USE" and kind in ("NAME", "DOT", "AS") else kind
+
+
+@lru_cache(maxsize=1_024)
+def _declared_by(word: str) -> str:
+    """The terminal of the word that `word` is most like among those that begin a declaration, or `NAME`."""
+    close = get_close_matches(word.lower(), _WORDS, n=1, cutoff=0.7)
+    return close[0].upper() if close else "NAME"
 
 
 def _mistake(

@@ -78,12 +78,15 @@ def _root_member(node: syntax.Attribute, record: Root, scope: Scope, absent: boo
     if root in ("resource", "action") and name not in roots.fixed[root]:
         scope.contextual = True
     if reading is None:
+        if (absent or root == "task") and roots.schema.strict:
+            scope.unguarded.add(root)
         return _undeclared(node, record, scope)
     if reading.conflict:
         return _conflict(node, record, reading, scope)
     term = Member(record, name, span=node.span, type=reading.type)
     if root == "task" and name != "active" and not reading.optional:
-        if not absent and not scope.lenient and TASK not in scope.known.present:
+        guarded = TASK in scope.known.present or "task" in scope.unguarded
+        if not (absent or scope.lenient or guarded):
             hint = "write `task.active and …` or `has task and …` before it"
             scope.tell("PDP305", node.span, f"`task.{name}` is absent without a task", hint)
         scope.contextual = True
@@ -109,7 +112,7 @@ def _guard(
     code: str = "PDP305", some: str = "",
 ) -> None:  # fmt: skip
     scope.contextual = True
-    if absent or scope.lenient or term in scope.known.present:
+    if absent or scope.lenient or term in scope.known.present or _root_of(term) in scope.unguarded:
         return
     what = written(node)
     hint = f"write `has {what} and …` before it, or `{what} ?? …`"
@@ -120,6 +123,13 @@ def _guard(
     elif some:
         hint = f"state `{some}` in the rule, or write `has {what} and …` before it"
     scope.tell(code, node.span, message, hint)
+
+
+def _root_of(term: Term) -> str:
+    """The root that a member or item is read from; nothing where it is read from something else."""
+    while isinstance(term, (Member, Item)):
+        term = term.record if isinstance(term, Member) else term.map
+    return term.name if isinstance(term, Root) else ""
 
 
 def _undeclared(node: syntax.Attribute, record: Root, scope: Scope) -> Term:

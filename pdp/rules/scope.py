@@ -35,7 +35,8 @@ class Scope:
     counts the definitions around the current expression, `visits` how often the literal sets around it are
     gone over. `contextual` is set when a term depends on what is known here, `quantified` when it has
     variables of its own, `broken` when it holds a term without meaning. `taken` are the names of its
-    variables, `undeclared` what was told to be declared by no schema.
+    variables, `undeclared` what was told to be declared by no schema, `unguarded` the roots of which a guard
+    was told to be wrong: what it was to guard is no second mistake.
     """
 
     environment: Environment
@@ -53,6 +54,7 @@ class Scope:
     deepest: int = 0
     taken: set[str] = field(default_factory=set)
     undeclared: set[str] = field(default_factory=set)
+    unguarded: set[str] = field(default_factory=set)
     broken: bool = False
 
     def tell(self, code: str, span: Span, message: str, hint: str = "") -> None:

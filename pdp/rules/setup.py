@@ -79,7 +79,9 @@ _OF_EVIDENCE = {
 
 @dataclass(slots=True)
 class SetUp:
-    """The request so far; later clauses win, member by member. `places` tells where a clause stands."""
+    """The request so far; later clauses win, member by member. `places` tells where a clause stands, `misnamed`
+    which records have a member that there is not: it may be one that is missing.
+    """
 
     kind: str | None = None
     id: str | None = None
@@ -90,10 +92,11 @@ class SetUp:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     now: datetime = START
     places: dict[str, Span] = field(default_factory=dict)
+    misnamed: set[str] = field(default_factory=set)
 
     def copy(self) -> SetUp:
         records = {root: dict(record) for root, record in self.records.items()}
-        return replace(self, records=records, places=dict(self.places))
+        return replace(self, records=records, places=dict(self.places), misnamed=set(self.misnamed))
 
     def add(self, clauses: Sequence[syntax.TestClause], scope: Scope, cells: Cells | None = None) -> None:
         """Take in the clauses of a fixture or test; `cells` binds the names of its table's columns."""
@@ -143,11 +146,12 @@ class SetUp:
         credential, task = self.records.get("credential"), self.records.get("task")
         if credential is not None and credential.get("form") != "none":
             missing = [name for name in ("age", "lifetime") if name not in credential]
-            if missing:
+            if missing and "credential" not in self.misnamed:
                 message = f"this credential states no {' and no '.join(f'`{name}`' for name in missing)}"
                 hint = "write for instance `age: 1m, lifetime: 5m`"
                 scope.tell("PDP506", self.places["credential"], message, hint)
-        if task is not None and not ("expires" in task or "expires_in" in task):
+        ends = {"expires", "expires_in"}
+        if task is not None and ends.isdisjoint(task) and "task" not in self.misnamed:
             scope.tell(
                 "PDP506",
                 self.places["task"],
@@ -188,6 +192,8 @@ class SetUp:
         if node is None:
             return
         mine = self.records.setdefault(root, {})
+        if any(members.find(entry.key.text) is None for entry in node.entries):
+            self.misnamed.add(root)
         if root == "task" and any(entry.key.text in ("expires", "expires_in") for entry in node.entries):
             mine.pop("expires", None)
             mine.pop("expires_in", None)

@@ -86,11 +86,13 @@ class Presented(Closed):
     )
 
     token: str = Field(default_factory=str, description="What stands behind the scheme in `Authorization`.")
-    scheme: Literal["Bearer", "DPoP"] = Field(
-        default_factory=str,
-        description="The scheme in `Authorization`: `DPoP` for a token that is bound to a key, and for no "
-        "other. None for a workload identity token, nor where there is no token.",
-    )
+    scheme: Annotated[
+        Literal["Bearer", "DPoP"],
+        Field(
+            description="The scheme in `Authorization`: `DPoP` for a token that is bound to a key, and for "
+            "no other. None for a workload identity token, nor where there is no token."
+        ),
+    ] = Absent
     proofs: Proofs = Proofs()
     certificate: str = Field(
         default_factory=str,

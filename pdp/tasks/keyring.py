@@ -16,6 +16,8 @@ from pdp.state.store import Entry, StoreError
 
 State: TypeAlias = Literal["next", "signing", "retired"]
 
+NEVER: Final = 2.0**53
+"""When a key begins that waits to be told."""
 _VERSION: Final = 1
 
 
@@ -38,7 +40,8 @@ class KnownKey(Struct, frozen=True, gc=False, array_like=True):
     @property
     def about(self) -> bytes:
         """What its private part is kept for, and for nothing else."""
-        return _encode((self.kid, self.algorithm, self.published, self.begins))
+        # A whole number comes back from the store as another.
+        return _encode((self.kid, self.algorithm, float(self.published), float(self.begins)))
 
     def is_published(self, seconds: float) -> bool:
         """Whether those who verify are to know it."""

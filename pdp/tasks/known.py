@@ -51,6 +51,9 @@ class Knowledge:
         found = self._store.read(keys, seconds)
         if evidence is not None:
             check(found.entries, names, evidence.issued)
+            if evidence.descends is not None:
+                # What came of something that is revoked is no newer for having been made later.
+                check(found.entries, evidence.lineage, evidence.descends)
         if task_id is None or found.entries[task_key(task_id)] is None:
             return None
         return self._stands(task_of(found, task_id), seconds)

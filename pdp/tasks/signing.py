@@ -16,14 +16,13 @@ from msgspec.structs import replace
 
 from pdp.minted import KEYS_LIMIT, MintTable, Schedule
 from pdp.state.store import Store, StoreError, name
-from pdp.tasks.keyring import Known, KnownKey, entry_of, key_set, known_of, signing
+from pdp.tasks.keyring import NEVER, Known, KnownKey, entry_of, key_set, known_of, signing
 from pdp.tasks.wrap import Given, Signer, SigningError, Source, Wrapped, proved, read_private
 
 _NAME: Final = name("signing keys")
 _TURNS: Final = 64
 # What was read is believed for so long (seconds): so late does a process learn what another has changed.
 FRESH: Final = 1.0
-NEVER: Final = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class SigningKeys:
 
         When it is late, keys sign and are published for longer, and nothing is lost.
         """
-        self._change(lambda keys: keys, seconds)
+        self._change(lambda keys: self._tended(keys, seconds), seconds)
 
     def rotate(self, seconds: float) -> KnownKey:
         """Have the next key sign from now on, which it tells; one is made where none was published.
@@ -106,9 +105,16 @@ class SigningKeys:
         """
 
         def change(keys: Known) -> Known:
+            keys = self._tended(keys, seconds)
             now = signing(keys, seconds)
-            retired = keys if now is None else self._retired(keys, now.kid, seconds + self.schedule.keep)
-            return _ready(self._tended(retired, seconds), seconds)
+            # One that begins just now is new already.
+            if now is not None and now.begins != seconds:
+                if _are_many(keys, seconds):
+                    raise SigningError("too many keys are published: wait until the first are gone")
+                keys = self._tended(_retired(keys, now.kid, seconds + self.schedule.keep), seconds)
+            if signing(keys, seconds) is None:
+                raise SigningError("there is no other key to sign with")
+            return keys
 
         made = signing(self._change(change, seconds), seconds)
         assert made is not None
@@ -118,31 +124,29 @@ class SigningKeys:
         """Sign with a key no more, from now on; False where there is none of this kid.
 
         It is published for as long as tokens may live that it signed; one that is `compromised` no more, and
-        what it signed is then worth nothing.
+        what it signed is then worth nothing. Where it was signing the next key does, or a new one.
         """
         found = False
 
         def change(keys: Known) -> Known:
             nonlocal found
-            found = any(key.kid == kid for key in keys)
-            if compromised:
-                return self._retired(keys, kid, seconds)
-            if any(key.kid == kid and key.until is not None for key in keys):
+            one = next((key for key in keys if key.kid == kid), None)
+            found = one is not None
+            if one is None or (one.until is not None and not compromised):
                 return keys
-            retired = self._retired(keys, kid, seconds + self.schedule.keep)
-            return _ready(self._tended(retired, seconds), seconds)
+            return _retired(keys, kid, seconds if compromised else seconds + self.schedule.keep)
 
+        # A step of its own: it takes no private key, and so retires also one that cannot be unwrapped.
         self._change(change, seconds)
+        self.tend(seconds)
         return found
 
     def _change(self, change: Callable[[Known], Known], seconds: float) -> Known:
-        """Change what is known, between doing what is due before and what is due then; what came of it."""
-        # A whole number would be another once it was stored.
-        seconds = float(seconds)
+        """Change what is known in one step; what came of it."""
         for _ in range(_TURNS):
             snapshot = self._store.read((_NAME,), seconds)
             before = known_of(snapshot.entries[_NAME])
-            after = self._tended(change(self._tended(before, seconds)), seconds)
+            after = change(before)
             if after == before or self._store.commit(snapshot, {_NAME: entry_of(after)}, seconds):
                 self._view = None
                 return after
@@ -160,22 +164,23 @@ class SigningKeys:
         # 1.
         now = signing(usable, seconds)
         if now is None:
-            following = min(usable, key=_begins, default=None)
+            following = min(usable, key=lambda key: key.begins, default=None)
             now = self._made(keys, seconds, seconds) if following is None else self._begun(following, seconds)
             if now is None:
-                return self._without(keys, seconds)
+                return _without_gone(keys, seconds)
             kid = now.kid
             keys = (*(key for key in keys if key.kid != kid), now)
         # 2.
         for key in keys:
             stays = key.kid == now.kid or key.until is not None
             if not stays and (key.begins <= seconds or self._usable(key) is None):
-                keys = self._retired(keys, key.kid, seconds + schedule.keep)
+                keys = _retired(keys, key.kid, seconds + schedule.keep)
         # 3.
-        keys = self._without(keys, seconds)
+        keys = _without_gone(keys, seconds)
         # 4.
         due = now.begins + schedule.active - schedule.publish if rotates else seconds
-        if seconds >= due and all(key.until is not None or key.kid == now.kid for key in keys):
+        is_last = all(key.until is not None or key.kid == now.kid for key in keys)
+        if is_last and seconds >= due and not _are_many(keys, seconds):
             begins = max(now.begins + schedule.active, seconds + schedule.publish) if rotates else NEVER
             following = self._made(keys, seconds, begins)
             keys = keys if following is None else (*keys, following)
@@ -183,8 +188,6 @@ class SigningKeys:
 
     def _made(self, keys: Known, seconds: float, begins: float) -> KnownKey | None:
         """A key that is published now; None where there is none to be had."""
-        if sum(key.is_published(seconds) for key in keys) >= KEYS_LIMIT:
-            return None
         signer = self._source.fresh({key.kid for key in keys})
         if signer is None:
             return None
@@ -199,17 +202,6 @@ class SigningKeys:
         assert opened is not None
         begun = replace(key, begins=seconds)
         return replace(begun, kept=self._source.keep(opened.signer, begun.about))
-
-    def _retired(self, keys: Known, kid: str, until: float) -> Known:
-        """Keys of which one signs no more, and is published until then. What signs no more cannot."""
-        return tuple(
-            replace(key, until=until, kept=None if key.kept is None else b"") if key.kid == kid else key
-            for key in keys
-        )
-
-    def _without(self, keys: Known, seconds: float) -> Known:
-        """Keys without those that are gone. One that is held elsewhere stays known, or it would be new."""
-        return tuple(key for key in keys if key.is_published(seconds) or key.kept is None)
 
     def _usable(self, key: KnownKey | None) -> SigningKey | None:
         """A key that can sign; None where its private part is none of our source's."""
@@ -248,13 +240,19 @@ def signing_keys(table: MintTable, state: Path, store: Store) -> SigningKeys:
 _MEMBERS: Final = ("crv", "kty", "x", "y")
 
 
-def _begins(key: KnownKey) -> float:
-    return key.begins
+def _retired(keys: Known, kid: str, until: float) -> Known:
+    """Keys of which one signs no more, and is published until then. What signs no more cannot."""
+    return tuple(
+        replace(key, until=until, kept=None if key.kept is None else b"") if key.kid == kid else key
+        for key in keys
+    )
 
 
-def _ready(keys: Known, seconds: float) -> Known:
-    """Keys of which one signs: only a key that is compromised is taken away where no other can be had."""
-    if signing(keys, seconds) is None:
-        full = sum(key.is_published(seconds) for key in keys) >= KEYS_LIMIT
-        raise SigningError("too many keys are published" if full else "there is no other key to sign with")
-    return keys
+def _without_gone(keys: Known, seconds: float) -> Known:
+    """Keys without those that are published no more. One that is held elsewhere stays known, or it would be
+    taken for new."""
+    return tuple(key for key in keys if key.is_published(seconds) or key.kept is None)
+
+
+def _are_many(keys: Known, seconds: float) -> bool:
+    return sum(key.is_published(seconds) for key in keys) >= KEYS_LIMIT

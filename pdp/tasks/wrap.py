@@ -186,8 +186,8 @@ class Wrapped:
                 with self._file.open("rb") as opened:
                     key = opened.read(_KEY_SIZE + 1)
             except FileNotFoundError:
-                lacks = "is not there, and the signing keys are wrapped with what it held"
-                raise SigningError(f"`{self._file}` {lacks}") from None
+                cure = "bring back what the signing keys were wrapped with, or retire them"
+                raise SigningError(f"`{self._file}` is not there: {cure}") from None
             except OSError as error:
                 raise SigningError(f"`{self._file}` cannot be read: {error.strerror}") from None
             if len(key) != _KEY_SIZE:

@@ -212,6 +212,21 @@ def test_keys_are_fetched_from_where_the_service_would(run: Any, estate: Path, p
     assert "secret" not in run("trust", "check").output
 
 
+def test_an_issuer_that_is_asked_about_tokens_needs_no_keys(run: Any, estate: Path) -> None:
+    (estate / "pdp.toml").write_text(
+        f"""
+        [[issuer]]
+        id = "{ISSUER}"
+        introspection = {{ url = "{ISSUER}/introspect?k=secret", client = "pdp", secret_file = "s" }}
+        """
+    )
+    result = run("trust", "check")
+    assert result.exit_code == 0
+    assert f"tokens       without a signature, asked about at {ISSUER}/introspect?…\n" in result.output
+    assert "  keys" not in result.output
+    assert "  believed" not in result.output
+
+
 def test_a_place_that_cannot_be_reached_is_a_problem(run: Any, estate: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -255,36 +255,36 @@ def test_a_server_that_hangs_is_given_up(socket: Path, monkeypatch: pytest.Monke
     assert beside(socket, body) == "the Workload API did not answer within 0.1 seconds"
 
 
-@pytest.mark.parametrize("gone", [("x509",), ("jwt",), ("x509", "jwt")])
 def test_where_this_process_may_have_no_bundle_any_more_nobody_is_believed(
-    socket: Path, gone: tuple[str, ...], caplog: pytest.LogCaptureFixture
+    socket: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def body(api: Api, believed: Believed, source: WorkloadApi) -> Bundle:
         async with kept(source) as sources:
             assert believed.kids() == "a"
-            api.refuse = dict.fromkeys(gone, grpc.StatusCode.PERMISSION_DENIED)
-            await until(lambda: (api.send(), sources.status[0].problem)[1])
-            assert sources.status[0].until is None
+            api.refuse = dict.fromkeys(("x509", "jwt"), grpc.StatusCode.PERMISSION_DENIED)
+            await until(lambda: (api.send(), believed.kids() == "" and not believed.authorities())[1])
             asked = api.asked
             await until(lambda: api.asked > asked)
+            assert sources.status[0].until is None
         return believed.bundle()
 
     with caplog.at_level(logging.INFO, "pdp.keys"):
         bundle = beside(socket, body)
     assert (bundle.authorities, bundle.jwt.keys, bundle.wit.keys) == ((), {}, {})
     assert [record.getMessage() for record in caplog.records] == [
-        f"the keys of {DOMAIN} cannot be refreshed: the Workload API gives this process no bundles"
+        f"the keys of {DOMAIN} cannot be refreshed: the Workload API gives this process no bundle of it"
     ]
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.PERMISSION_DENIED])
 @pytest.mark.parametrize(
     ("disabled", "authorities", "kids"), [("jwt", {FIRST.certificate}, ""), ("x509", set(), "a")]
 )
 def test_one_of_the_two_profiles_may_be_disabled(
-    socket: Path, disabled: str, authorities: set[Any], kids: str
+    socket: Path, disabled: str, authorities: set[Any], kids: str, code: Any
 ) -> None:
     async def body(api: Api, believed: Believed, source: WorkloadApi) -> tuple[Any, ...]:
-        api.refuse = {disabled: grpc.StatusCode.UNIMPLEMENTED}
+        api.refuse = {disabled: code}
         async with kept(source) as sources:
             await until(lambda: api.asked >= 4)
             return believed.authorities(), believed.kids(), sources.status[0].problem
@@ -309,7 +309,7 @@ def test_without_either_there_is_nothing(socket: Path) -> None:
         assert not await source.refresh()
         return source.problem
 
-    assert beside(socket, body) == "the Workload API gives out no bundles"
+    assert beside(socket, body) == "the Workload API gives this process no bundle of it"
 
 
 def test_a_stream_that_the_server_ends_is_begun_anew(socket: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_domain_that_is_not_named_any_more_is_believed_no_longer(socket: Path)
             assert believed.authorities() == set()
             return problem, sources.status[0].until
 
-    assert beside(socket, body) == ("the Workload API has no bundle of it", None)
+    assert beside(socket, body) == ("the Workload API gives this process no bundle of it", None)
 
 
 @pytest.mark.parametrize(

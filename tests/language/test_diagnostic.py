@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pdp.language.diagnostic import Diagnostic, PolicyError, each_once, has_errors
@@ -33,6 +35,7 @@ def no_name(start: int, path: str = "a") -> Diagnostic:
         ([WARNING, no_name(-2)], [WARNING, no_name(-2)]),
         ([Diagnostic("PDP404", Span("a", 0, 4), "x"), no_name(1)],
          [Diagnostic("PDP404", Span("a", 0, 4), "x"), no_name(1)]),
+        ([replace(no_name(1), hint="did you mean `abc`?"), replace(no_name(7), hint="did you mean `abc`?")],) * 2,
         ([ERROR, ERROR], [ERROR, ERROR]),
     ],
 )  # fmt: skip

@@ -213,7 +213,10 @@ def test_what_follows_a_mistake_is_read(text: str, expected: list[str], declared
 
 def test_what_would_have_been_declared_is_known() -> None:
     text = "let a = \ndef b( = 1\nuse c.d as\nuse e as 1\npermit f\nschema { x }\nfixture g {\nlet = 1"
-    assert parse(source(text))[0].lost == {"a", "b", "d", "e", "f", "g", "schema"}
+    assert parse(source(text))[0].lost == {"a", "b", "c", "d", "e", "f", "g", "schema"}
+    # Also where the word for it is misspelled, or the declaration before it lost with it.
+    text = "lett a = 1\nuse b\nSchema { caller { c: int } }\npremit d {\n}\nlet lett = ("
+    assert parse(source(text))[0].lost == {"a", "b", "d", "lett", "schema"}
 
 
 # ── expressions ─────────────────────────────────────────────────────────────────────────────────────

@@ -49,7 +49,20 @@ def test_all_problems_of_all_files_are_told_in_the_order_of_places() -> None:
         'use nowhere forbid d { when nowhere.a and nowhere.b(1) because "x" }',
         'let a = "no end\nforbid d { when caller.id == a because "x" }',
         'def f(n: nothing) = n > 1 forbid d { when f("x") because "x" }',
+        'forbid d { when task.activ and task.owner == "x" because "x" }',
+        'forbid d { when has caller.isuer and caller.issuer == "x" because "x" }',
+        'test "t" { credential { agee: 1m, lifetime: 5m } expect deny }',
+        'test "t" { task { expire_in: 1m } expect deny }',
         'Permit d { }',
+        'forbid d { WHEN true because "x" }',
+        'forbid d { when NOT true because "x" }',
+        "schema { resource order { a: SET<int> } }",
+        "@owner('x') forbid d { because \"x\" }",
+        'shema { caller { team: string } } forbid d { when caller.team == "x" because "x" }',
+        'let a = 1 Schema { caller { team: string } } forbid d { when caller.team == "x" because "x" }',
+        'premit d { caller any } test "t" { expect allow by d }',
+        'use m.other lett a = 1 forbid d { when caller.depth > a and other.b because "x" }',
+        'def f(n: int = n > 1 forbid d { when f(1) because "x" }',
         'forbid d { When true because "x" }',
         'forbid d { when True because "x" }',
         'forbid d { when caller.Kind == "human" because "x" }',
@@ -70,6 +83,20 @@ def test_all_problems_of_all_files_are_told_in_the_order_of_places() -> None:
 def test_one_mistake_is_told_once(text: str) -> None:
     told = checked(text).diagnostics
     assert len(told) == len(set(told)) == text.count("nowhere_else") + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'forbid d { when caller.tem == "x" when caller.issuer == "x" because "x" }',
+        'forbid d { when has caller.isuer and task.owner == "x" because "x" }',
+        'forbid d { When true because "x" } forbid e { When true because "x" }',
+        'test "t" { credential { agee: 1m, lifetime: 5m } task { owner: "x" } expect deny }',
+        'forbid d { when 5min > 1m because "x" } forbid e { because "x" when task.owner == 1 and 1 == 2.0 }',
+    ],
+)
+def test_and_two_mistakes_are_told_both(text: str) -> None:
+    assert len(checked(text).diagnostics) == 2 + text.count("1 == 2.0")
 
 
 @pytest.mark.parametrize("code", UNSAFE)
