@@ -37,6 +37,7 @@ from pydantic_settings import (
 
 from pdp.access.values import parse_ip
 from pdp.believed import BundleFrom, IntrospectionFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
+from pdp.evidence import urls
 from pdp.language.suggest import suggest
 from pdp.minted import MintTable
 from pdp.mistakes import told
@@ -84,9 +85,20 @@ def _mode(value: str) -> str:
     return value
 
 
-class Server(Section):
-    """Where `pdp serve` listens. With `uds` it listens on that Unix socket instead of `host` and `port`."""
+def _place(url: str) -> str:
+    urls.check(url)
+    if "?" in url or url.endswith("/"):
+        raise ValueError("must end with a host or a path, as in https://pdp.example")
+    return url
 
+
+class Server(Section):
+    """Where `pdp serve` listens. With `uds` it listens on that Unix socket instead of `host` and `port`.
+
+    `url` is where clients find it, for which they make their proofs; left out, where it listens.
+    """
+
+    url: Annotated[str, AfterValidator(_place)] | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8181
     uds: Path | None = None

@@ -170,11 +170,6 @@ class Introspection:
         self.problem = problem
 
 
-def is_opaque(token: str) -> bool:
-    """Whether a token is none that says by itself what it is, as a JWT does."""
-    return token.count(".") != 2
-
-
 def identity(token: str) -> bytes:
     """What an opaque token is known by: its SHA-256."""
     return sha256(token.encode("utf-8", "surrogatepass")).digest()

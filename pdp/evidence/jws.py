@@ -150,3 +150,8 @@ def check_json(value: Any, depth: int) -> None:
                 raise EvidenceError(CREDENTIAL_MALFORMED)
         else:
             check_json(member, depth - 1)
+
+
+def is_opaque(token: str) -> bool:
+    """Whether a token is none that says by itself what it is, as a JWT does."""
+    return token.count(".") != 2

@@ -40,8 +40,8 @@ class Audiences:
         """Whether a token with these `aud` values, which is handed in at `through`, may become one for
         `audience`.
 
-        One that is good at `audience` itself may. So may one with a value that stands for `through` and for no
-        other service: it is there to be exchanged, and leaves to others for what.
+        One that is good at `audience` itself may. So may one with a value that stands for `through` and
+        for no other service: it is there to be exchanged, and leaves to others for what.
         """
         here = self.named.get(through, frozenset((through,))).intersection(stated)
         others = {value for service, values in self.named.items() if service != through for value in values}

@@ -11,6 +11,7 @@ import dataclasses
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, get_args
 
 from msgspec import Struct
@@ -19,8 +20,19 @@ from msgspec.structs import replace
 from pdp.access.patterns import SPIFFE
 from pdp.evidence.dpop import verify_proof
 from pdp.evidence.evidence import Evidence, Form, Once
-from pdp.evidence.jws import Jws, encode, load
-from pdp.evidence.jwt import Confirmation, Times, access_token, lineage, media_type, name, texts, time
+from pdp.evidence.jws import Jws, encode, is_opaque, load
+from pdp.evidence.jwt import (
+    AccessToken,
+    Confirmation,
+    Times,
+    access_token,
+    from_claims,
+    lineage,
+    media_type,
+    name,
+    texts,
+    time,
+)
 from pdp.evidence.keys import KeySet
 from pdp.evidence.refusals import (
     BINDING_MISMATCH,
@@ -99,10 +111,18 @@ class Verifier:
     """Verifies by a `Trust`. `trust` is replaced whole, and with it what is remembered under it.
 
     `wanted` is told whose keys lack one that was presented: it may be the first that is signed by a new one.
+    `opaque` gives the claims of a token that is no JWT, as its issuer told them, or raises `EvidenceError`.
     """
 
-    def __init__(self, trust: Trust, *, wanted: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        *,
+        wanted: Callable[[str], None] = lambda _: None,
+        opaque: Callable[[str, float], Mapping[str, Any]] | None = None,
+    ) -> None:
         self._memory = _Memory(trust, wanted)
+        self._opaque = opaque
 
     @property
     def trust(self) -> Trust:
@@ -135,7 +155,9 @@ class Verifier:
             return _certified(presented, peer)
         # 2.
         verified = memory.tokens.get((token, audience))
-        if verified is None or seconds >= verified.believed:
+        if verified is None and self._opaque is not None and is_opaque(token):
+            verified = _introspected(token, self._opaque(token, seconds), memory.trust, audience, seconds)
+        elif verified is None or seconds >= verified.believed:
             jws = load(token)
             try:
                 if media_type(jws.header.get("typ")) == _WIT:
@@ -163,8 +185,8 @@ class Verifier:
         return self._taken(load(token), self.trust, audience, now)
 
     def stated(self, token: str, now: datetime, types: frozenset[str] | None = None) -> Verified:
-        """What holds of a token by itself, whatever it is for: who takes it does not act on it. `types`, where
-        it is another kind of token than those that its issuer makes for services."""
+        """What holds of a token by itself, whatever it is for: who takes it does not act on it. `types`,
+        where it is another kind of token than those that its issuer makes for services."""
         jws, trust = load(token), self.trust
         changes: dict[str, Any] = {"audiences": Audiences()}
         if types is not None:
@@ -306,7 +328,8 @@ def _verified(jws: Jws, trust: Trust, audience: str, seconds: float) -> Verified
     bundle = trust.bundle_of(domain, seconds)
     audiences, times = jwt_svid(jws, domain, bundle.jwt, audience, seconds)
     evidence = _evidence(
-        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, audiences, (), times, None, (),
+        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws.claims, jws.digest,
+        audiences, (), times, None, (),
         keys=(_signer(jws, bundle.jwt),),
     )  # fmt: skip
     return Verified(times, bundle.until, None, "none", evidence)
@@ -321,8 +344,24 @@ def _owner(jws: Jws, trust: Trust) -> str:
     return domain_of(jws.claims["sub"])
 
 
+def _introspected(
+    token: str, claims: Mapping[str, Any], trust: Trust, audience: str, seconds: float
+) -> Verified:
+    """A token that says nothing by itself, by what its issuer said of it (RFC 7662 section 2.2)."""
+    issuer = trust.issuers[claims["iss"]]
+    digest = sha256(token.encode()).digest()
+    return _of_token(from_claims(claims, issuer, audience, seconds), issuer, digest, (), seconds)
+
+
 def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: float) -> Verified:
     token = access_token(jws, issuer, keys.keys, audience, seconds)
+    return _of_token(token, issuer, jws.digest, (_signer(jws, keys.keys),), keys.until)
+
+
+def _of_token(
+    token: AccessToken, issuer: Issuer, digest: bytes, signers: tuple[str, ...], until: float
+) -> Verified:
+    """Who an issuer's token speaks of, and what it takes to present it."""
     chain = token.chain
     for identity in (token.subject,) if chain is None else (chain.subject, chain.actor):
         # A SPIFFE ID is its trust domain's to give; an issuer names only those it is configured to.
@@ -335,7 +374,9 @@ def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: flo
     if issuer.own:
         caller = _told(token.claims)
     else:
-        caller = {attribute: token.claims[claim] for attribute, claim in issuer.claims if claim in token.claims}
+        caller = {
+            attribute: token.claims[claim] for attribute, claim in issuer.claims if claim in token.claims
+        }
         caller["kind"] = issuer.kind if chain is None else issuer.actor
     caller |= {"id": token.subject, "issuer": issuer.id}
     if chain is not None:
@@ -351,13 +392,14 @@ def _of_issuer(jws: Jws, issuer: Issuer, keys: Keys, audience: str, seconds: flo
         once = (Once(fields, times.begins, times.expires, f"{issuer.id} {token.subject}", TOKEN_REPLAYED),)
     form: Form = "task_token" if issuer.own else "jwt"
     evidence = _evidence(
-        caller, form, issuer.id, jws, token.audiences, token.scopes, token.times, token.task, once,
-        client=name(jws.claims, "client_id") if "client_id" in jws.claims else None,
-        keys=(_signer(jws, keys.keys), *_bound_to(token.confirmation)),
-        lineage=lineage(jws.claims) if issuer.own else (),
-        descends=time(jws.claims, "since") if issuer.own and "since" in jws.claims else None,
+        caller, form, issuer.id, token.claims, digest,
+        token.audiences, token.scopes, token.times, token.task, once,
+        client=name(token.claims, "client_id") if "client_id" in token.claims else None,
+        keys=(*signers, *_bound_to(token.confirmation)),
+        lineage=lineage(token.claims) if issuer.own else (),
+        descends=time(token.claims, "since") if issuer.own and "since" in token.claims else None,
     )  # fmt: skip
-    return Verified(token.times, keys.until, token.confirmation, issuer.binding, evidence)
+    return Verified(token.times, until, token.confirmation, issuer.binding, evidence)
 
 
 def _told(claims: Mapping[str, Any]) -> dict[str, Any]:
@@ -390,7 +432,8 @@ def _evidence(
     caller: dict[str, Any],
     form: Form,
     issuer: str | None,
-    jws: Jws,
+    claims: Mapping[str, Any],
+    digest: bytes,
     audiences: tuple[str, ...],
     scopes: tuple[str, ...],
     times: Times,
@@ -400,8 +443,9 @@ def _evidence(
     keys: tuple[str, ...],
     client: str | None = None,
     lineage: tuple[bytes, ...] = (),
+    descends: float | None = None,
 ) -> Evidence:
-    jti = jws.claims.get("jti")
+    jti = claims.get("jti")
     return Evidence(
         caller=caller,
         form=form,
@@ -413,12 +457,13 @@ def _evidence(
         scopes=scopes,
         issued=times.issued,
         expires=times.expires,
-        identity=jws.digest,
+        identity=digest,
         task=task,
         once=once,
         client=client,
         keys=keys,
         lineage=lineage,
+        descends=descends,
     )
 
 
@@ -492,7 +537,8 @@ def _workload(presented: Presented, jws: Jws, trust: Trust, seconds: float) -> E
         ("workload proof", thumbprint, proof.jti), proof.begins, proof.expires, thumbprint, PROOF_REPLAYED
     )
     evidence = _evidence(
-        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws, (), (), identity.times, None, (once,),
+        {"id": subject, "kind": domain.kind}, "jwt_svid", None, jws.claims, jws.digest,
+        (), (), identity.times, None, (once,),
         keys=(_signer(jws, keys), thumbprint),
     )  # fmt: skip
     return replace(evidence, binding="wimse", bound=True)

@@ -112,8 +112,8 @@ class WorkloadApi(Kept):
                 await stream.next()
                 self._use(streams, time.time())
 
-        # No task group: before Python 3.13 it forgets that it is cancelled when a task fails meanwhile. What goes
-        # on after a failure ends with its stream.
+        # No task group: before Python 3.13 it forgets that it is cancelled when a task fails meanwhile. What
+        # goes on after a failure ends with its stream.
         with suppress(TimeoutError):
             async with asyncio.timeout(self.every * random.uniform(0.9, 1.0)):
                 await asyncio.gather(*(follow(stream) for stream in streams))

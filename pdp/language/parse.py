@@ -126,12 +126,15 @@ def _names(chunk: list[Token]) -> Iterator[str]:
         depth += (kind in _OPENS) - (kind in _CLOSES)
         if kind == "NAME" and before in _NAMES:
             yield token.value
+            kind = "used" if before == "USE" else kind
+        elif kind in ("DOT", "AS") and before == "used":
+            # A module is known by the last of its names, or by its alias: each is taken for it.
+            kind = "USE"
         elif kind == "NAME" and depth == 0:
             kind = _declared_by(token.value)
         if kind == "SCHEMA":
             yield "schema"
-        # A module is known by the last of its names, or by its alias: all of them are taken for it.
-        before = "USE" if before == "USE" and kind in ("NAME", "DOT", "AS") else kind
+        before = kind
 
 
 @lru_cache(maxsize=1_024)

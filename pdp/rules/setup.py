@@ -79,8 +79,8 @@ _OF_EVIDENCE = {
 
 @dataclass(slots=True)
 class SetUp:
-    """The request so far; later clauses win, member by member. `places` tells where a clause stands, `misnamed`
-    which records have a member that there is not: it may be one that is missing.
+    """The request so far; later clauses win, member by member. `places` tells where a clause stands,
+    `misnamed` which records state a member that there is not: it may be one that is missing.
     """
 
     kind: str | None = None

@@ -64,8 +64,15 @@ def _tcp(host: str, port: int) -> Listener:
     except OSError:
         listening.close()
         raise
+    return Listener(listening, url_of(listening))
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where a socket listens, as a URL; empty for one that has none."""
+    if listening.family == socket.AF_UNIX:
+        return ""
     name, number = listening.getsockname()[:2]
-    return Listener(listening, f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}")
+    return f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
 
 
 def _unix(path: Path, mode: int) -> Listener:

@@ -196,6 +196,12 @@ def test_what_is_no_url_to_every_reader_of_urls_is_none(url: str) -> None:
         check_url(url)
 
 
+@pytest.mark.parametrize("url", ["https://[2001:DB8::1]/", f"https://idp.example/{'a' * 70_000}"], ids=len)
+def test_what_the_http_client_reads_otherwise_or_not_at_all_is_no_url(url: str) -> None:
+    with pytest.raises(FetchError, match="is no URL"):
+        check_url(url)
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdp.evidence.fetch import FetchError
-from pdp.evidence.introspection import Introspection, claims_of, identity, is_opaque
-from pdp.evidence.jws import TOKEN_LIMIT, encode
+from pdp.evidence.introspection import Introspection, claims_of, identity
+from pdp.evidence.jws import TOKEN_LIMIT, encode, is_opaque
 from pdp.evidence.jwt import Confirmation, from_claims
 from pdp.evidence.login import Basic, Bearer
 from pdp.evidence.refusals import (

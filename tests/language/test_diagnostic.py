@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pdp.language.diagnostic import Diagnostic, PolicyError, each_once, has_errors
@@ -20,8 +18,12 @@ def test_warnings_are_no_errors(found: list[Diagnostic], wrong: bool) -> None:
     assert has_errors(found) is wrong
 
 
-def no_name(start: int, path: str = "a") -> Diagnostic:
-    return Diagnostic("PDP106", Span(path, start, start + 3), "`Abc` is no name")
+def no_name(start: int, path: str = "a", hint: str = "") -> Diagnostic:
+    return Diagnostic("PDP106", Span(path, start, start + 3), "`Abc` is no name", hint)
+
+
+def up_to_four(code: str) -> Diagnostic:
+    return Diagnostic(code, Span("a", 0, 4), "this is wrong, too")
 
 
 @pytest.mark.parametrize(
@@ -29,16 +31,14 @@ def no_name(start: int, path: str = "a") -> Diagnostic:
     [
         ([no_name(1), no_name(7)], [no_name(1)]),
         ([no_name(1), no_name(7, "b")], [no_name(1), no_name(7, "b")]),
-        ([no_name(1), Diagnostic("PDP201", Span("a", 1, 4), "x")], [Diagnostic("PDP201", Span("a", 1, 4), "x")]),
-        ([Diagnostic("PDP406", Span("a", 0, 4), "x"), no_name(1), no_name(7)],
-         [Diagnostic("PDP406", Span("a", 0, 4), "x"), no_name(7)]),
+        ([no_name(1), up_to_four("PDP201")], [up_to_four("PDP201")]),
+        ([up_to_four("PDP406"), no_name(1), no_name(7)], [up_to_four("PDP406"), no_name(7)]),
+        ([up_to_four("PDP404"), no_name(1)], [up_to_four("PDP404"), no_name(1)]),
         ([WARNING, no_name(-2)], [WARNING, no_name(-2)]),
-        ([Diagnostic("PDP404", Span("a", 0, 4), "x"), no_name(1)],
-         [Diagnostic("PDP404", Span("a", 0, 4), "x"), no_name(1)]),
-        ([replace(no_name(1), hint="did you mean `abc`?"), replace(no_name(7), hint="did you mean `abc`?")],) * 2,
+        ([no_name(1, hint="did you mean `abc`?"), no_name(7, hint="did you mean `abc`?")],) * 2,
         ([ERROR, ERROR], [ERROR, ERROR]),
     ],
-)  # fmt: skip
+)
 def test_of_a_word_that_is_no_name_it_is_told_once(found: list[Diagnostic], left: list[Diagnostic]) -> None:
     assert list(each_once(found)) == left
 

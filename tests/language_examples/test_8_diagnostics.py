@@ -53,7 +53,7 @@ def test_all_problems_of_all_files_are_told_in_the_order_of_places() -> None:
         'forbid d { when has caller.isuer and caller.issuer == "x" because "x" }',
         'test "t" { credential { agee: 1m, lifetime: 5m } expect deny }',
         'test "t" { task { expire_in: 1m } expect deny }',
-        'Permit d { }',
+        "Permit d { }",
         'forbid d { WHEN true because "x" }',
         'forbid d { when NOT true because "x" }',
         "schema { resource order { a: SET<int> } }",
@@ -92,11 +92,11 @@ def test_one_mistake_is_told_once(text: str) -> None:
         'forbid d { when has caller.isuer and task.owner == "x" because "x" }',
         'forbid d { When true because "x" } forbid e { When true because "x" }',
         'test "t" { credential { agee: 1m, lifetime: 5m } task { owner: "x" } expect deny }',
-        'forbid d { when 5min > 1m because "x" } forbid e { because "x" when task.owner == 1 and 1 == 2.0 }',
+        'forbid d { when 5min > 1m because "x" } forbid e { when task.owner == "x" because "x" }',
     ],
 )
 def test_and_two_mistakes_are_told_both(text: str) -> None:
-    assert len(checked(text).diagnostics) == 2 + text.count("1 == 2.0")
+    assert len(checked(text).diagnostics) == 2
 
 
 @pytest.mark.parametrize("code", UNSAFE)

@@ -1,0 +1,238 @@
+"""pdp asked about itself: a request to one of its own routes, decided like every other.
+
+Its audience is `pdp`: the policies say who may, and the decision log tells who did. Knows HTTP and the
+decision point, and nothing of what a route does. What a client says of the host it calls is not believed:
+proofs are held to the URL that the settings say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from pdp.access import request as access
+from pdp.access.decision import FORBIDDEN, NO_RULE
+from pdp.access.document import RequestError, read
+from pdp.answer import Answer, problem_document
+from pdp.evidence import refusals
+from pdp.evidence.evidence import Evidence
+from pdp.point import UNIX, DecisionPoint
+
+log = logging.getLogger("pdp.service")
+
+AUDIENCE: Final = "pdp"
+PROBLEM: Final = "application/problem+json"
+
+# What is wrong with these is here, and asking again later may help.
+_UNAVAILABLE: Final = frozenset(
+    (
+        refusals.INTERNAL_ERROR, refusals.STATE_UNAVAILABLE, refusals.KEYS_STALE, refusals.REPLAY_STORE_FULL,
+        refusals.INTROSPECTION_UNAVAILABLE,
+    )
+)  # fmt: skip
+# And these are no matter of the credential: another one would not help.
+_NOT_ALLOWED: Final = frozenset(
+    (
+        NO_RULE, FORBIDDEN, refusals.NOT_ENFORCEMENT_POINT, refusals.ASSERTION_NOT_ALLOWED,
+        refusals.AUDIENCE_NOT_ALLOWED, refusals.OUTSIDE_TASK,
+    )
+)  # fmt: skip
+_SCHEMES: Final = {"bearer": "Bearer", "dpop": "DPoP"}
+# How long a body may take to come, in seconds.
+_PATIENCE: Final = 30.0
+
+
+class Problem(HTTPException):
+    """An answer that is a problem document (RFC 9457); `members` are extensions."""
+
+    def __init__(
+        self, status: int, kind: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(status, title, headers)
+        self.document = problem_document(status, kind, title, detail, **members)
+
+
+def invalid(pointer: str, detail: str) -> Problem:
+    """The answer to a body of which a member is wrong; `pointer` names it (RFC 6901)."""
+    told = f"{pointer or 'the request'} {detail}"
+    return Problem(400, "invalid-request", "The request is not valid", told, pointer=pointer)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What the routes of pdp ask by. `url` is where clients find it, without a slash at the end; empty
+    where that is not known, and then no proof holds. `algorithms` are those that proofs may be signed
+    with, `nonce` gives the one that they must hold now, and `unix` says that it listens on a Unix socket.
+    """
+
+    point: DecisionPoint
+    url: str
+    algorithms: Collection[str]
+    nonce: Callable[[], str] | None = None
+    unix: bool = False
+
+    def ask(
+        self,
+        request: Request,
+        action: str,
+        *,
+        resource_type: str = "",
+        resource_id: str = "",
+        resource: Mapping[str, Any] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        understood: Collection[str] = (),
+    ) -> tuple[Answer, Evidence]:
+        """Whether the policies let the client do `action`: the answer that does, and who it is.
+
+        `attributes` are the action's. Raises `Problem` for everything else: nobody is let in without a
+        credential, nor where an obligation is not among those that are `understood`.
+        """
+        asked = access.Request(
+            AUDIENCE, action, dict(attributes or {}), resource_type, resource_id, dict(resource or {}),
+            None, self._credential(request), None, {}, self._sent(request),
+        )  # fmt: skip
+        peer = UNIX if self.unix else request.client.host if request.client else ""
+        try:
+            answer = self.point.evaluate(asked, peer)
+        except RequestError as error:
+            log.error("the policies declare something else than what pdp asks of them: %s", error)
+            raise self._refused(refusals.INTERNAL_ERROR, asked) from None
+        decision = answer.decision
+        if asked.credential is None or decision.code is not None:
+            raise self._refused(decision.code, asked)
+        # An allow comes with the evidence that it was decided on.
+        assert answer.evidence is not None
+        for duty in decision.obligations:
+            if duty.name not in understood:
+                log.error("`%s` of rule %s cannot be done for %s", duty.name, duty.rule, action)
+                raise self._refused(FORBIDDEN, asked)
+        return answer, answer.evidence
+
+    def _credential(self, request: Request) -> dict[str, Any] | None:
+        headers = request.headers
+        authorizations = headers.getlist("authorization")
+        if len(authorizations) > 1:
+            raise Problem(400, "invalid-request", "The request is not valid", "there are several credentials")
+        presented: dict[str, Any] = {}
+        scheme, _, token = "".join(authorizations).partition(" ")
+        if scheme.lower() in _SCHEMES:
+            presented |= {"scheme": _SCHEMES[scheme.lower()], "token": token}
+        certificates = headers.getlist("x-forwarded-client-cert")
+        if certificates:
+            presented["xfcc"] = ",".join(certificates)
+        if not presented:
+            return None
+        return presented | {"proofs": {"dpop": headers.getlist("dpop")}}
+
+    def _sent(self, request: Request) -> dict[str, str]:
+        sent = {"method": request.method}
+        if self.url:
+            path: bytes = request.scope["raw_path"]
+            sent["uri"] = self.url + path.partition(b"?")[0].decode("latin-1")
+        return sent
+
+    def _refused(self, code: str | None, asked: access.Request) -> Problem:
+        """The answer to a denial: its code, and nothing of what led to it."""
+        headers = self.headers()
+        if asked.credential is None:
+            headers["WWW-Authenticate"] = f"{self._challenge('DPoP', '')}, Bearer"
+            detail = "present a credential"
+            return Problem(401, "no-credential", "Who asks is not known", detail, headers=headers)
+        if code in _NOT_ALLOWED:
+            title = "This is not allowed"
+            return Problem(403, "denied", title, "the policies do not allow it", headers=headers, code=code)
+        if code in _UNAVAILABLE:
+            return Problem(503, "unavailable", "Not available", "ask again later", headers=headers, code=code)
+        assert code is not None
+        headers["WWW-Authenticate"] = self._challenge(asked.credential.get("scheme", "DPoP"), _error(code))
+        refusal = refusals.REFUSALS[code]
+        return Problem(
+            401, "credential-refused", "The credential is refused", refusal.meaning, headers=headers, code=code
+        )
+
+    def _challenge(self, scheme: str, error: str) -> str:
+        """`WWW-Authenticate` (RFC 9449 section 7.1, RFC 6750 section 3)."""
+        parts = [f'error="{error}"'] if error else []
+        if scheme == "DPoP":
+            parts.append(f'algs="{" ".join(sorted(self.algorithms))}"')
+        return f"{scheme} {', '.join(parts)}"
+
+    def headers(self) -> dict[str, str]:
+        """What goes with every answer."""
+        headers = {"Cache-Control": "no-store"}
+        if self.nonce is not None:
+            headers["DPoP-Nonce"] = self.nonce()
+        return headers
+
+    def route(self) -> type[APIRoute]:
+        """What the routes are made of, as `APIRouter(route_class=…)`: bodies are read as strictly as those
+        of `/decide`, and every answer has `headers`."""
+        own = self
+
+        class Route(APIRoute):
+            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+                answered = super().get_route_handler()
+
+                async def handler(request: Request) -> Response:
+                    response = await answered(_Strict(request.scope, request.receive, own.point.limits))
+                    response.headers.update(own.headers())
+                    return response
+
+                return handler
+
+        return Route
+
+
+def _error(code: str) -> str:
+    if code == refusals.PROOF_NONCE:
+        return "use_dpop_nonce"
+    return "invalid_dpop_proof" if code.startswith("proof_") else "invalid_token"
+
+
+class _Strict(Request):
+    """A request whose body is bounded, and whose JSON has one reading."""
+
+    def __init__(self, scope: Any, receive: Any, limits: access.Limits) -> None:
+        super().__init__(scope, receive)
+        self._limits = limits
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            self._body = await self._whole()
+        return self._body
+
+    async def json(self) -> Any:
+        limits = self._limits
+        try:
+            return read(await self.body(), limits.body, limits.depth, limits.members)
+        except RequestError as error:
+            raise invalid(error.pointer, error.detail) from None
+
+    async def _whole(self) -> bytes:
+        whole = b""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                async for part in self.stream():
+                    whole += part
+                    if len(whole) > self._limits.body:
+                        detail = f"it is larger than {self._limits.body} bytes"
+                        raise _unread(413, "too-large", "The request is too large", detail)
+        except TimeoutError:
+            raise _unread(408, "timeout", "The request came too slowly", "send it in one go") from None
+        except ClientDisconnect:
+            raise _unread(400, "invalid-request", "The request is not valid", "it has no end") from None
+        return whole
+
+
+def _unread(status: int, kind: str, title: str, detail: str) -> Problem:
+    # What is left of the body must not be taken for the next request.
+    return Problem(status, kind, title, detail, headers={"Connection": "close"})
