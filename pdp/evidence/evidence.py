@@ -33,7 +33,7 @@ class Evidence(Struct, frozen=True, gc=False):
     id of the task that the credential is for, `client` whom it was given to. `keys` are thumbprints (SHA-256,
     base64url) of the key that signed it and of the one it is bound to; `lineage` are the names by which the
     credentials that it was exchanged for may be revoked, and `descends` is when the earliest of those was
-    issued.
+    issued. `aliases` are by what else the issuer knows whom it speaks of: a kind of name and the name.
     """
 
     caller: dict[str, Any]
@@ -53,3 +53,4 @@ class Evidence(Struct, frozen=True, gc=False):
     keys: tuple[str, ...] = ()
     lineage: tuple[bytes, ...] = ()
     descends: float | None = None
+    aliases: tuple[tuple[str, str], ...] = ()

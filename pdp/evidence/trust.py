@@ -56,7 +56,8 @@ class Issuer:
     that holds the caller's id, `task` the one that holds the id of the task that the token is for.
     `actor` is the kind of a caller that acts for the token's subject. Callers with a SPIFFE ID are
     believed for `trust_domains` only. `own`: it is this decision point itself, whose tokens are for tasks
-    and tell what they were exchanged for.
+    and tell what they were exchanged for. `aliases` are pairs of a kind of name, by which others may speak of
+    a token's subject, and the claim that holds the name.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Issuer:
     single_use: bool = False
     trust_domains: frozenset[str] = frozenset()
     own: bool = False
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -398,6 +398,9 @@ def _of_token(
         keys=(*signers, *_bound_to(token.confirmation)),
         lineage=lineage(token.claims) if issuer.own else (),
         descends=time(token.claims, "since") if issuer.own and "since" in token.claims else None,
+        aliases=tuple(
+            (kind, name(token.claims, claim)) for kind, claim in issuer.aliases if claim in token.claims
+        ),
     )  # fmt: skip
     return Verified(token.times, until, token.confirmation, issuer.binding, evidence)
 
@@ -444,6 +447,7 @@ def _evidence(
     client: str | None = None,
     lineage: tuple[bytes, ...] = (),
     descends: float | None = None,
+    aliases: tuple[tuple[str, str], ...] = (),
 ) -> Evidence:
     jti = claims.get("jti")
     return Evidence(
@@ -464,6 +468,7 @@ def _evidence(
         keys=keys,
         lineage=lineage,
         descends=descends,
+        aliases=aliases,
     )
 
 

@@ -1,7 +1,7 @@
 """Opaque tokens are asked about before the decision that needs to know: nothing waits within a decision.
 
-Knows where a request holds a token, and whom to ask. Only what asks is read here: what is wrong with a request
-is told where it is decided.
+Knows where a request holds a token, and whom to ask. Only what asks is read here: what is wrong with a
+request is told where it is decided.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from pdp.access.request import Request, RequestError
 from pdp.access.request import Limits as RequestLimits
+from pdp.access.request import Request, RequestError
 from pdp.evidence.introspection import Introspection
 from pdp.evidence.jws import is_opaque
 
@@ -21,7 +21,8 @@ from pdp.evidence.jws import is_opaque
 def asker(
     introspection: Introspection, limits: RequestLimits
 ) -> Callable[[Sequence[bytes | msgspec.Raw]], Awaitable[None]]:
-    """What has `introspection` know about the tokens in the bodies of requests, if that can be had in time."""
+    """What has `introspection` know about the tokens in the bodies of requests, if that can be had in
+    time."""
 
     async def ask(bodies: Sequence[bytes | msgspec.Raw]) -> None:
         seconds = time.time()

@@ -209,8 +209,9 @@ class Client:
     async def answer(self) -> tuple[int, bytes]:
         """The status and the head of the next answer."""
         head = await self.reader.readuntil(b"\r\n\r\n")
-        length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
-        await self.reader.readexactly(length)
+        length = re.search(rb"content-length: (\d+)", head)
+        if length is not None:
+            await self.reader.readexactly(int(length[1]))
         return int(head.split(b" ")[1]), head
 
     async def is_over(self) -> bool:
@@ -249,7 +250,7 @@ async def connected() -> AsyncIterator[Client]:
         one.setsockopt(socket.SOL_SOCKET, few, 8_192)
     connection.connect(server.sockets[0].getsockname())
     reader, writer = await asyncio.open_connection(sock=connection)
-    while not made:
+    while not state.connections:
         await asyncio.sleep(0)
     client = Client(hot, clock, made[0], reader, writer)
     try:
