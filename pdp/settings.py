@@ -41,6 +41,7 @@ from pdp.evidence import urls
 from pdp.language.suggest import suggest
 from pdp.minted import MintTable
 from pdp.mistakes import told
+from pdp.registered import ClientTable
 from pdp.sections import Duration, Positive, Section, differ
 
 FILE = "pdp.toml"
@@ -228,6 +229,7 @@ class Settings(BaseSettings):
     task: tuple[Task, ...] = ()
     state: State = State()
     mint: MintTable = MintTable()
+    client: tuple[ClientTable, ...] = ()
     decision_log: DecisionLog = DecisionLog()
 
     @field_validator("enforcement_point")
@@ -241,6 +243,12 @@ class Settings(BaseSettings):
     def _issuer_ids_differ(cls, issuers: tuple[IssuerTable, ...]) -> tuple[IssuerTable, ...]:
         differ([issuer.id for issuer in issuers])
         return issuers
+
+    @field_validator("client")
+    @classmethod
+    def _client_ids_differ(cls, clients: tuple[ClientTable, ...]) -> tuple[ClientTable, ...]:
+        differ([client.id for client in clients])
+        return clients
 
     @field_validator("trust_domain")
     @classmethod
@@ -328,6 +336,8 @@ _PATHS = (
     ("mint", "key_file"),
     ("mint", "signing_key"),
     ("mint", "next_key"),
+    ("client", "keys", "file"),
+    ("client", "keys", "ca"),
     ("issuer", "keys", "file"),
     ("issuer", "keys", "ca"),
     ("issuer", "introspection", "token_file"),
@@ -428,5 +438,6 @@ _TABLES: dict[str, type[BaseModel]] = {
     "task": Task,
     "state": State,
     "mint": MintTable,
+    "client": ClientTable,
     "decision_log": DecisionLog,
 }

@@ -1,6 +1,7 @@
 """The service as one ASGI application: the hot path before, everything rare behind it in FastAPI.
 
-The only module that knows FastAPI. Opens no socket: `serve` does.
+Knows how the routes are put together, and what is answered where none of them answers. Opens no socket:
+`serve` does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -23,9 +25,10 @@ from starlette.exceptions import HTTPException
 from pdp.answer import problem_document, timestamp_text
 from pdp.evidence.sources import Sources
 from pdp.point import DecisionPoint
-from pdp.service import messages
+from pdp.service import messages, tasks
 from pdp.service.hot import BATCH, DECIDE, Application, Hot, Receive, Scope, Send
 from pdp.service.metrics import CONTENT_TYPE, Metrics
+from pdp.service.own import PROBLEM, Own, Problem, unfit
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
 from pdp.settings import Settings
@@ -33,7 +36,6 @@ from pdp.trusted import Trusted
 
 log = logging.getLogger("pdp.service")
 
-_PROBLEM = "application/problem+json"
 # How often the sums of the metrics are carried over.
 _FLUSH = 1.0
 
@@ -47,8 +49,10 @@ def application(
     trusted: Trusted,
     remembered: Remembered,
     close: Callable[[], None],
+    url: str,
 ) -> Application:
-    """The whole service. `close` is called when it has answered its last request."""
+    """The whole service. `close` is called when it has answered its last request; `url` is where it listens,
+    or empty."""
     sources = trusted.sources
 
     @contextlib.asynccontextmanager
@@ -109,17 +113,28 @@ def application(
     async def exposition() -> Response:
         return Response(metrics.exposition(), media_type=CONTENT_TYPE)
 
+    unix = settings.server.uds is not None
+    proofs = trusted.verifier.trust.proofs
+    nonce = None if proofs.nonces is None else lambda: proofs.nonces.current(time.time())
+    own = Own(point, settings.server.url or url, proofs.algorithms, nonce, unix)
+    rare.include_router(tasks.router(own, remembered.tasks))
+
+    @rare.exception_handler(Problem)
+    async def told(_: Request, error: Problem) -> Response:
+        return Response(error.document, error.status_code, error.headers, media_type=PROBLEM)
+
+    @rare.exception_handler(RequestValidationError)
+    async def unfitting(request: Request, error: RequestValidationError) -> Response:
+        return await told(request, unfit(error))
+
     @rare.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
         document = problem_document(
             error.status_code, "http", str(error.detail), "nothing is answered here this way"
         )
-        return Response(document, error.status_code, error.headers, media_type=_PROBLEM)
+        return Response(document, error.status_code, error.headers, media_type=PROBLEM)
 
     rare.openapi = lambda: _description(rare)  # type: ignore[method-assign]
-    unix = settings.server.uds is not None
-    nonces = trusted.verifier.trust.proofs.nonces
-    nonce = None if nonces is None else lambda: nonces.current(time.time())
     return Hot(point, metrics, settings.limits, _never_500(rare), unix=unix, nonce=nonce)
 
 
@@ -159,7 +174,7 @@ def _never_500(rare: Application) -> Application:
                 raise
             log.exception("a request could not be answered")
             document = problem_document(503, "unavailable", "Not available", "ask again later")
-            headers = [(b"content-type", _PROBLEM.encode()), (b"content-length", b"%d" % len(document))]
+            headers = [(b"content-type", PROBLEM.encode()), (b"content-length", b"%d" % len(document))]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": document})
 
@@ -206,7 +221,7 @@ def _description(rare: FastAPI) -> dict[str, Any]:
 
 def _operation(name: str, summary: str, takes: str, gives: str) -> dict[str, Any]:
     codes = "\n".join(f"- `{refusal.code}`: {refusal.meaning}" for refusal in messages.CODES.values())
-    problem = {"content": {_PROBLEM: {"schema": _reference("Problem")}}}
+    problem = {"content": {PROBLEM: {"schema": _reference("Problem")}}}
     body: dict[str, Any] = {"schema": _reference(takes)}
     if takes == "DecideRequest":
         body["examples"] = messages.EXAMPLES

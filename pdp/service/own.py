@@ -13,14 +13,14 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from pdp.access import request as access
 from pdp.access.decision import FORBIDDEN, NO_RULE
-from pdp.access.document import RequestError, read
+from pdp.access.document import RequestError, escape, read
 from pdp.answer import Answer, problem_document
 from pdp.evidence import refusals
 from pdp.evidence.evidence import Evidence
@@ -50,6 +50,20 @@ _SCHEMES: Final = {"bearer": "Bearer", "dpop": "DPoP"}
 _PATIENCE: Final = 30.0
 
 
+_REFUSALS: Final = {
+    400: "The request is not valid; `pointer` names the member",
+    401: "There is no credential, or `code` says why it is refused",
+    403: "The policies do not allow it",
+    503: "It cannot be decided, or not be kept",
+}
+
+
+def refusals_with(more: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """What routes may answer beside what they do, for their description: `responses` of `APIRouter`."""
+    problem = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": told, "content": problem} for status, told in {**_REFUSALS, **more}.items()}
+
+
 class Problem(HTTPException):
     """An answer that is a problem document (RFC 9457); `members` are extensions."""
 
@@ -57,7 +71,7 @@ class Problem(HTTPException):
         self, status: int, kind: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:  # fmt: skip
-        super().__init__(status, title, headers)
+        super().__init__(status, title, dict(headers or {}))
         self.document = problem_document(status, kind, title, detail, **members)
 
 
@@ -65,6 +79,30 @@ def invalid(pointer: str, detail: str) -> Problem:
     """The answer to a body of which a member is wrong; `pointer` names it (RFC 6901)."""
     told = f"{pointer or 'the request'} {detail}"
     return Problem(400, "invalid-request", "The request is not valid", told, pointer=pointer)
+
+
+def unfit(error: RequestValidationError) -> Problem:
+    """The answer to a request that a route does not take."""
+    first = error.errors()[0]
+    where, *names = first["loc"]
+    if where != "body":
+        return invalid("", f"has a parameter `{names[0]}` that {_wrong(first)}")
+    if not names:
+        return invalid("", "must be a JSON object, sent as application/json")
+    return invalid("".join(f"/{escape(str(name))}" for name in names), _wrong(first))
+
+
+def _wrong(error: Mapping[str, Any]) -> str:
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is no member of it"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case _:
+            # "Input should be …", "String should have …", "List should have …"
+            return f"must {str(error['msg']).partition(' should ')[2]}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +127,13 @@ class Own:
         resource_id: str = "",
         resource: Mapping[str, Any] | None = None,
         attributes: Mapping[str, Any] | None = None,
-        understood: Collection[str] = (),
+        understood: Mapping[str, Mapping[str, type]] | None = None,
     ) -> tuple[Answer, Evidence]:
         """Whether the policies let the client do `action`: the answer that does, and who it is.
 
         `attributes` are the action's. Raises `Problem` for everything else: nobody is let in without a
-        credential, nor where an obligation is not among those that are `understood`.
+        credential, nor where an obligation is not among those that are `understood`, by their names and
+        the types of their members.
         """
         asked = access.Request(
             AUDIENCE, action, dict(attributes or {}), resource_type, resource_id, dict(resource or {}),
@@ -112,7 +151,8 @@ class Own:
         # An allow comes with the evidence that it was decided on.
         assert answer.evidence is not None
         for duty in decision.obligations:
-            if duty.name not in understood:
+            members = (understood or {}).get(duty.name)
+            if members is None or any(type(v) is not members.get(name) for name, v in duty.values.items()):
                 log.error("`%s` of rule %s cannot be done for %s", duty.name, duty.rule, action)
                 raise self._refused(FORBIDDEN, asked)
         return answer, answer.evidence
@@ -154,10 +194,8 @@ class Own:
             return Problem(503, "unavailable", "Not available", "ask again later", headers=headers, code=code)
         assert code is not None
         headers["WWW-Authenticate"] = self._challenge(asked.credential.get("scheme", "DPoP"), _error(code))
-        refusal = refusals.REFUSALS[code]
-        return Problem(
-            401, "credential-refused", "The credential is refused", refusal.meaning, headers=headers, code=code
-        )
+        title, detail = "The credential is refused", refusals.REFUSALS[code].meaning
+        return Problem(401, "credential-refused", title, detail, headers=headers, code=code)
 
     def _challenge(self, scheme: str, error: str) -> str:
         """`WWW-Authenticate` (RFC 9449 section 7.1, RFC 6750 section 3)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pdp.state.memory import MemoryStore
 from pdp.state.sqlite import SqliteStore
 from pdp.state.store import Changes, Entry, Snapshot, Store, StoreError
 from pdp.tasks.known import Knowledge
-from pdp.tasks.revocation import FIELDS, KINDS, Kind, Revocations, credential_names, revoked_name
+from pdp.tasks.revocation import FIELDS, KINDS, Hold, Kind, Revocations, credential_names, revoked_name
 
 FOREVER = float("inf")
 ISSUED = 1_000.0
@@ -41,6 +42,7 @@ EVIDENCE = Evidence(
             caller={"id": "alice", "kind": "human"}, form="jwt", binding="none", bound=False,
             issuer="https://idp.example", id="j-0", audiences=(), scopes=(), issued=900.0, expires=2_000.0,
             identity=b"\x02" * 32, task=None, once=(),
+            aliases=(("subject", "00u1"), ("session", "s-1"), ("email", "alice@example.com"), ("tenant", "acme")),
         )
     ),
 )  # fmt: skip
@@ -62,6 +64,10 @@ ABOUT: list[tuple[Kind, tuple[str, ...]]] = [
     ("client", ("batch",)),
     ("task", ("t-1",)),
     ("all", ()),
+    ("subject", ("https://idp.example", "00u1")),
+    ("session", ("https://idp.example", "s-1")),
+    ("email", ("https://idp.example", "alice@example.com")),
+    ("tenant", ("https://idp.example", "acme")),
 ]
 OTHERS: list[tuple[Kind, tuple[str, ...]]] = [
     ("token", ("https://pdp.example", "j-2")),
@@ -73,6 +79,9 @@ OTHERS: list[tuple[Kind, tuple[str, ...]]] = [
     ("key", ("agent",)),
     ("client", ("t-1",)),
     ("task", ("batch",)),
+    ("subject", ("https://pdp.example", "00u1")),
+    ("subject", ("https://idp.example", "s-1")),
+    ("tenant", ("https://idp.example", "alice@example.com")),
 ]
 
 
@@ -149,6 +158,30 @@ def test_no_later_revocation_gives_back_what_an_earlier_one_took(
     assert is_revoked(store, seconds=1_100.0) is (latest > ISSUED)
     if latest > ISSUED and last is not None:
         assert is_revoked(store, seconds=last - 1)
+
+
+HOLDS = st.builds(
+    Hold, st.sampled_from([b"risk", b"device"]), st.sampled_from([1.0, 2.0, 3.0]), st.booleans()
+)
+
+
+@given(st.lists(HOLDS, min_size=1, max_size=6), st.randoms())
+def test_what_is_held_is_what_was_said_last_in_whatever_order_and_however_often_it_is_told(
+    holds: list[Hold], chance: random.Random
+) -> None:
+    said: dict[bytes, tuple[float, bool]] = {}
+    for hold in holds:
+        said[hold.of] = max(said.get(hold.of, (0.0, False)), (hold.at, hold.on))
+    store, repeated = MemoryStore(), [*holds, *holds]
+    chance.shuffle(repeated)
+    for hold in repeated:
+        stated: dict[str, Any] = {"by": "test", "reason": "test", "seconds": 1_050.0}
+        Revocations(store).hold("caller", "agent", hold=hold, **stated)
+    assert is_revoked(store) is any(on for _, on in said.values())
+    # Held, it does not count whenever it was issued; let go, what was revoked stays so.
+    assert is_revoked(store, replace(EVIDENCE, issued=FOREVER)) is any(on for _, on in said.values())
+    revoke(store, "caller", "agent", before=1_001.0)
+    assert is_revoked(store)
 
 
 def test_two_credentials_with_one_digest_are_one(store: Store) -> None:
