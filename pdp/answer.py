@@ -173,13 +173,16 @@ def identities() -> Callable[[datetime], str]:
             # Drawn for many together, because asking the system costs most.
             drawn, at = f"{int.from_bytes(os.urandom(_DRAWN * 10)) & _RANDOM | _FIXED:x}", 0
         # A reading before 1970 is somebody's experiment; its identity is an identity all the same.
-        time = f"{max(int(now.timestamp()) * 1_000 + now.microsecond // 1_000, 0):012x}"
+        since = now - _EPOCH
+        milliseconds = (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
+        time = f"{max(milliseconds, 0):012x}"
         random, at = drawn[at : at + 20], at + 20
         return f"{time[:8]}-{time[8:]}-{random[:4]}-{random[4:8]}-{random[8:]}"
 
     return identity
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DRAWN = 256
 # The version stands before 12 random bits, the variant before 62; what is drawn is one number.
 _RANDOM = int("0fff3fffffffffffffff" * _DRAWN, 16)

@@ -146,9 +146,10 @@ class IssuerTable(Section):
     Its tokens are believed by a signature with one of its `keys`, or where they have none by `introspection`.
     `typ` are the types of token it issues for services; `audiences` says which `aud` values stand for a
     service that is not named so itself; `claims` which claim holds an attribute of the caller; `caller` which
-    claim holds its id, and `task` the id of the task that a token is for. `kind` is what its callers are, and
-    `actor` what those are that act for one. Callers with a SPIFFE ID are taken from it for `trust_domains`
-    only. With `single_use` each token counts once.
+    claim holds its id, and `task` the id of the task that a token is for; `session` and `tenant` which claims
+    hold what a transmitter may revoke it by. `kind` is what its callers are, and `actor` what those are that
+    act for one. Callers with a SPIFFE ID are taken from it for `trust_domains` only. With `single_use` each
+    token counts once.
     """
 
     id: Name
@@ -161,6 +162,8 @@ class IssuerTable(Section):
     actor: Literal["workload", "human", "agent"] = "workload"
     caller: Name = "sub"
     task: Name | None = None
+    session: Name | None = None
+    tenant: Name | None = None
     claims: dict[str, Name] = Field(default_factory=dict)
     max_lifetime: Seconds = timedelta(hours=1)
     max_age: Seconds = timedelta(hours=1)

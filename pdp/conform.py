@@ -138,6 +138,14 @@ def duration(text: str) -> timedelta:
         raise Unfit("is a longer duration than can be held") from None
 
 
+@lru_cache(maxsize=4096)
+def _seconds(value: float) -> timedelta:
+    try:
+        return timedelta(0, value)
+    except (OverflowError, ValueError):
+        raise Unfit("is a longer duration than can be held") from None
+
+
 @lru_cache(maxsize=1024)
 def timestamp(text: str) -> datetime:
     """The instant that RFC 3339 text writes, in UTC, cut to microseconds; `Unfit` when it writes none."""
@@ -185,10 +193,7 @@ def _duration(value: Any) -> timedelta:
     if kind is str:
         return duration(value)
     if kind is int or kind is float:
-        try:
-            return timedelta(0, value)
-        except (OverflowError, ValueError):
-            raise Unfit("is a longer duration than can be held") from None
+        return _seconds(value)
     if kind is timedelta:
         return cast(timedelta, value)
     raise Unfit('must be a duration such as "1h30m", or seconds as a number')
@@ -239,8 +244,12 @@ def _set(member: Convert, limit: int) -> Convert:
             raise Unfit(f"has more than {limit} members")
         if not value:
             return _NOTHING
-        if member is _string and {*map(type, value)} == _TEXTS:
-            return frozenset(value)
+        if member is _string:
+            for one in value:
+                if type(one) is not str:
+                    break
+            else:
+                return frozenset(value)
         converted = []
         for index, one in enumerate(value):
             try:
@@ -272,7 +281,6 @@ def _member(convert: Convert, name: str, value: Any) -> Any:
 
 
 _NOTHING: frozenset[Any] = frozenset()
-_TEXTS = {str}
 
 _BASIC: dict[str, Convert] = {
     "bool": _bool,

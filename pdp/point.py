@@ -32,14 +32,14 @@ from pdp.state.memory import MemoryStore
 from pdp.state.replay import Replay, Use
 from pdp.state.sightings import Sightings
 from pdp.state.store import StoreError
-from pdp.tasks.known import Knowledge, Known
+from pdp.tasks.known import OWN, Knowledge, Known
 
 log = logging.getLogger("pdp.point")
 
 UNIX = "unix"
 """The peer that came over the Unix socket; every other peer is the text of an address."""
 
-OPERATOR = EnforcementPoint(name="operator", may_assert=("caller", "credential", "task"), xfcc=True)
+OPERATOR = EnforcementPoint(name="operator", may_assert=("caller", "credential", "task"), certificates=True)
 """Whoever runs the process: may assert anything. For command lines and embedding, never for a network."""
 
 _REMEMBERED = 4_096
@@ -156,7 +156,8 @@ class DecisionPoint:
             if decision.decision == "allow":
                 if evidence is not None and evidence.once:
                     self._use(evidence, now)
-                if known is not None:
+                # To ask pdp about itself is no work.
+                if known is not None and request.audience != OWN:
                     self._knowledge.use(known, now.timestamp())
         except StoreError:
             log.exception("what a decision depends on cannot be read or written")
@@ -221,6 +222,11 @@ class DecisionPoint:
             # The token, where it may be used once: its proof is made for it alone.
             raise EvidenceError(evidence.once[0].code)
 
+    def forwards(self, peer: str) -> bool:
+        """Whether a peer may say which certificate its client had."""
+        point = self._who(peer)
+        return point is not None and point.certificates
+
     def _who(self, peer: str) -> EnforcementPoint | None:
         """The enforcement point that a peer is, the first configured one that fits, or None."""
         try:
@@ -259,7 +265,7 @@ def presented_by(request: Request, point: EnforcementPoint | None) -> Presented:
     return Presented(
         credential.get("token"), credential.get("scheme"), tuple(proofs.get("dpop", ())), proofs.get("wpt"),
         credential.get("certificate"), credential.get("xfcc"), sent.get("method"), sent.get("uri"),
-        point is not None and point.xfcc,
+        point is not None and point.certificates,
     )  # fmt: skip
 
 

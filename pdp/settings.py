@@ -43,6 +43,7 @@ from pdp.minted import MintTable
 from pdp.mistakes import told
 from pdp.registered import ClientTable
 from pdp.sections import Duration, Positive, Section, differ
+from pdp.signalled import AlarmsTable, PollFrom, ReceiverTable, SilenceTable, TransmitterTable
 
 FILE = "pdp.toml"
 PREFIX = "PDP_"
@@ -139,8 +140,9 @@ class Standing(Section):
 class EnforcementPoint(Section):
     """Who may assert facts, and which. It is known by its address, or by coming over the Unix socket.
 
-    `audiences` are the services it may ask for; left out, it may ask for all. With `xfcc` it may forward the
-    client's certificate in Envoy's header, which it must then write itself and take from nobody.
+    `audiences` are the services it may ask for; left out, it may ask for all. With `certificates` it may say
+    which certificate a client has shown that it holds the key of, also in Envoy's header, which it must then
+    write itself and take from nobody.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -148,7 +150,7 @@ class EnforcementPoint(Section):
     unix: bool = False
     may_assert: tuple[Assertion, ...] = ()
     audiences: tuple[str, ...] | None = None
-    xfcc: bool = False
+    certificates: bool = False
 
     @field_validator("addresses")
     @classmethod
@@ -230,6 +232,9 @@ class Settings(BaseSettings):
     state: State = State()
     mint: MintTable = MintTable()
     client: tuple[ClientTable, ...] = ()
+    transmitter: tuple[TransmitterTable, ...] = ()
+    receiver: tuple[ReceiverTable, ...] = ()
+    alarms: AlarmsTable = AlarmsTable()
     decision_log: DecisionLog = DecisionLog()
 
     @field_validator("enforcement_point")
@@ -242,6 +247,9 @@ class Settings(BaseSettings):
     @classmethod
     def _issuer_ids_differ(cls, issuers: tuple[IssuerTable, ...]) -> tuple[IssuerTable, ...]:
         differ([issuer.id for issuer in issuers])
+        # A token that is no JWT does not say whose it is, and is shown to nobody else.
+        if sum(issuer.introspection is not None for issuer in issuers) > 1:
+            raise ValueError("tokens can be introspected at one issuer only")
         return issuers
 
     @field_validator("client")
@@ -270,6 +278,31 @@ class Settings(BaseSettings):
         if mint.issuer in {issuer.id for issuer in info.data.get("issuer", ())}:
             raise ValueError(f"`{mint.issuer}` is an `[[issuer]]`, too")
         return mint
+
+    @field_validator("transmitter")
+    @classmethod
+    def _speak_for_those_who_are_trusted(
+        cls, transmitters: tuple[TransmitterTable, ...], info: ValidationInfo
+    ) -> tuple[TransmitterTable, ...]:
+        differ([transmitter.name for transmitter in transmitters])
+        issuers = {issuer.id for issuer in info.data.get("issuer", ())}
+        domains = {domain.name for domain in info.data.get("trust_domain", ())}
+        for transmitter in transmitters:
+            for unknown in sorted({*transmitter.issuers} - issuers):
+                raise ValueError(f"`{unknown}` is no `[[issuer]]`")
+            for unknown in sorted({*transmitter.trust_domains} - domains):
+                raise ValueError(f"`{unknown}` is no `[[trust_domain]]`")
+        return transmitters
+
+    @field_validator("receiver")
+    @classmethod
+    def _are_told_by_somebody(
+        cls, receivers: tuple[ReceiverTable, ...], info: ValidationInfo
+    ) -> tuple[ReceiverTable, ...]:
+        differ([receiver.name for receiver in receivers])
+        if receivers and "mint" in info.data and info.data["mint"].issuer is None:
+            raise ValueError("what is told is signed as the `issuer` of `[mint]`, and there is none")
+        return receivers
 
     @field_validator("task")
     @classmethod
@@ -346,6 +379,15 @@ _PATHS = (
     ("issuer", "introspection", "ca"),
     ("trust_domain", "bundle", "file"),
     ("trust_domain", "bundle", "ca"),
+    ("transmitter", "keys", "file"),
+    ("transmitter", "keys", "ca"),
+    ("transmitter", "token_file"),
+    ("transmitter", "poll", "token_file"),
+    ("transmitter", "poll", "ca"),
+    ("receiver", "token_file"),
+    ("receiver", "ca"),
+    ("alarms", "token_file"),
+    ("alarms", "ca"),
 )
 
 
@@ -439,5 +481,10 @@ _TABLES: dict[str, type[BaseModel]] = {
     "state": State,
     "mint": MintTable,
     "client": ClientTable,
+    "transmitter": TransmitterTable,
+    "poll": PollFrom,
+    "silence": SilenceTable,
+    "receiver": ReceiverTable,
+    "alarms": AlarmsTable,
     "decision_log": DecisionLog,
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pdp.believed import BundleFrom, IntrospectionFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.evidence.dpop import Nonces, ProofPolicy
-from pdp.evidence.kept import Kept, Publish
+from pdp.evidence.kept import Kept, Publish, Status
 from pdp.evidence.keys import parse_jwks
 from pdp.evidence.sources import Place, Source, Sources
 from pdp.evidence.spiffe import parse_bundle
@@ -35,11 +35,13 @@ class Trusted:
 
     def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
         trust = Trust(
-            {table.id: _issuer(table) for table in settings.issuer},
+            {table.id: _issuer(table, settings) for table in settings.issuer},
             {table.name: _domain(table) for table in settings.trust_domain},
             proofs=_proofs(settings.proofs, secret or secrets.token_bytes(32)),
         )
-        self.verifier = Verifier(trust, wanted=self._ask)
+        self.introspection = next(iter(introspections(settings).values()), None)
+        opaque = None if self.introspection is None else self.introspection.found
+        self.verifier = Verifier(trust, wanted=self._ask, opaque=opaque)
         self.sources = Sources(
             [
                 *(
@@ -50,6 +52,17 @@ class Trusted:
                 *(self._bundle(table) for table in settings.trust_domain),
             ]
         )
+
+    @property
+    def status(self) -> tuple[Status, ...]:
+        """How it is doing with the keys of everybody who is believed, and with asking about tokens."""
+        asked = () if self.introspection is None else (self.introspection.status,)
+        return (*self.sources.status, *asked)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self.introspection is not None:
+            await self.introspection.close()
 
     def _ask(self, name: str) -> None:
         self.sources.ask(name)
@@ -133,7 +146,7 @@ def _place(table: KeysFrom | BundleFrom, issuer: str | None = None) -> Place:
     )  # fmt: skip
 
 
-def _issuer(table: IssuerTable) -> Issuer:
+def _issuer(table: IssuerTable, settings: Settings) -> Issuer:
     return Issuer(
         table.id,
         frozenset(table.algorithms or ()),
@@ -150,7 +163,16 @@ def _issuer(table: IssuerTable) -> Issuer:
         binding=table.binding,
         single_use=table.single_use,
         trust_domains=frozenset(table.trust_domains),
+        aliases=_aliases(table, settings),
     )
+
+
+def _aliases(table: IssuerTable, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """By what others may speak of whom its tokens are about, where anybody does: each costs a look."""
+    if not any(table.id in transmitter.issuers for transmitter in settings.transmitter):
+        return ()
+    claims = {"subject": "sub", "email": "email", "session": table.session, "tenant": table.tenant}
+    return tuple((kind, claim) for kind, claim in claims.items() if claim is not None)
 
 
 def _domain(table: TrustDomainTable) -> TrustDomain:

@@ -38,8 +38,10 @@ SOURCE = Source("ledger.policy", "ledger", POLICY)
 PROGRAM = compile(check_sources([SOURCE], today=NOW, lower={"PDP402": "off", "PDP405": "off"}))
 SETTINGS = Settings(
     enforcement_point=(
-        EnforcementPoint(name="gateway", addresses=("10.0.0.1",), may_assert=("caller", "task")),
-        EnforcementPoint(name="mesh", addresses=("10.0.0.2",), xfcc=True),
+        EnforcementPoint(
+            name="gateway", addresses=("10.0.0.1",), may_assert=("caller", "task"), certificates=True
+        ),
+        EnforcementPoint(name="mesh", addresses=("10.0.0.2",)),
         EnforcementPoint(name="shop", addresses=("10.0.0.3",), audiences=("shop",)),
     ),
     task=(Task(id="t-1", expires=NOW + timedelta(hours=1)), Task(id="t-2", expires=NOW + timedelta(hours=1))),
@@ -159,10 +161,12 @@ def test_who_may_not_be_an_enforcement_point_may_still_present(world: World) -> 
     assert asked("bearer", peer=SHOP) == "audience_not_allowed"
 
 
-def test_certificates_are_forwarded_by_whom_the_settings_name(world: World) -> None:
+@pytest.mark.parametrize("credential", ["x509", "xfcc", "mtls"])
+def test_certificates_are_taken_from_whom_the_settings_name(world: World, credential: str) -> None:
     asked = Asked(world)
-    assert asked("xfcc", peer=MESH) is None
-    assert asked("xfcc", peer=GATEWAY) == asked("xfcc", peer=STRANGER) == "xfcc_not_trusted"
+    assert asked(credential) is None
+    assert asked(credential, peer=MESH) == "certificate_not_trusted"
+    assert asked(credential, peer=STRANGER) == "certificate_not_trusted"
 
 
 def test_nobody_is_believed_unless_somebody_is_named(world: World) -> None:

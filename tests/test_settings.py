@@ -327,7 +327,7 @@ def test_a_variable_that_sets_nothing_is_told(
         ("[state]\nfile = 1", "state.file: is no setting"),
         ("[proofs]\nnonce = true", "proofs.nonce: is no setting (did you mean `nonces`?)"),
         ('[proofs]\nnonces = "maybe"', "proofs.nonces: must be true or false"),
-        ('[[enforcement_point]]\nname = "a"\nxfcc = "x"', "enforcement_point.0.xfcc: must be true or false"),
+        ('[[enforcement_point]]\nname = "a"\ncertificates = "x"', "enforcement_point.0.certificates: must be true or false"),
         ('[[task]]\nid = "t"', "task.0.expires: is missing"),
         (
             '[[task]]\nid = "t"\nexpires = 2026-01-01T00:00:00',
@@ -405,6 +405,12 @@ TABLES: dict[str, dict[str, Any]] = {
     "task": {"id": "t", "expires": "2027-01-01T00:00:00Z"},
     "issuer": {"id": "https://a.example", "keys": {"url": "https://a.example/k"}, "algorithms": ["ES256"]},
     "trust_domain": {"name": "prod.example", "bundle": {"url": "https://b.example"}},
+    "alarms": {},
+    "transmitter": {
+        "name": "idp", "issuer": "https://a.example", "audience": ["pdp"],
+        "keys": {"url": "https://a.example/k"}, "issuers": ["https://a.example"],
+    },
+    "receiver": {"name": "mail", "url": "https://c.example/", "audience": "mail"},
 }  # fmt: skip
 
 
@@ -442,7 +448,7 @@ def refused(keys: tuple[str, ...], value: Any) -> list[Problem]:
     return []
 
 
-LISTS = {"enforcement_point", "task", "issuer", "trust_domain"}
+LISTS = {"enforcement_point", "task", "issuer", "trust_domain", "transmitter", "receiver"}
 # Words of the library, of Python, and of nobody who writes a configuration.
 INSIDES = re.compile(
     r"\b(?:input|valid|validation|instance|tuple|str|string|int|integer|bool|boolean|dict|dictionary|NoneType|"

@@ -161,7 +161,7 @@ def _point(point: EnforcementPoint) -> Record:
         "name": point.name,
         "known_by": [*point.addresses, *(["the Unix socket"] if point.unix else [])],
         "may_assert": list(point.may_assert),
-        "may_forward_certificates": point.xfcc,
+        "may_forward_certificates": point.certificates,
         "audiences": None if point.audiences is None else list(point.audiences),
         "problems": [] if point.addresses or point.unix else ["nothing is known by which it could ask"],
     }

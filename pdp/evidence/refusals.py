@@ -66,7 +66,7 @@ CERTIFICATE_INVALID: Final = "certificate_invalid"
 CERTIFICATE_EXPIRED: Final = "certificate_expired"
 CERTIFICATE_UNTRUSTED: Final = "certificate_untrusted"
 XFCC_MALFORMED: Final = "xfcc_malformed"
-XFCC_NOT_TRUSTED: Final = "xfcc_not_trusted"
+CERTIFICATE_NOT_TRUSTED: Final = "certificate_not_trusted"
 SPIFFE_ID_INVALID: Final = "spiffe_id_invalid"
 DELEGATION_INVALID: Final = "delegation_invalid"
 CONTRADICTION: Final = "contradiction"
@@ -265,9 +265,9 @@ REFUSALS: Final[dict[str, Refusal]] = {
             "have the proxy send one well-formed element",
         ),
         Refusal(
-            XFCC_NOT_TRUSTED,
-            "who sent the request may not forward certificates",
-            "configure the enforcement point with `xfcc = true`",
+            CERTIFICATE_NOT_TRUSTED,
+            "who sent the request may not say which certificate the client has",
+            "configure the enforcement point with `certificates = true`",
         ),
         Refusal(
             SPIFFE_ID_INVALID,

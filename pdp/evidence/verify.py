@@ -39,6 +39,7 @@ from pdp.evidence.refusals import (
     BINDING_REQUIRED,
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
+    CERTIFICATE_NOT_TRUSTED,
     CERTIFICATE_UNTRUSTED,
     CLAIM_INVALID,
     CREDENTIAL_MALFORMED,
@@ -51,7 +52,6 @@ from pdp.evidence.refusals import (
     TOKEN_REPLAYED,
     TOKEN_TYPE_REFUSED,
     TRUST_DOMAIN_UNKNOWN,
-    XFCC_NOT_TRUSTED,
     EvidenceError,
 )
 from pdp.evidence.spiffe import domain_of, jwt_svid
@@ -152,7 +152,7 @@ class Verifier:
         peer = _peer(presented, memory, now, seconds)
         token = presented.token
         if token is None:
-            return _certified(presented, peer)
+            return _certified(presented, peer, memory.trust)
         # 2.
         verified = memory.tokens.get((token, audience))
         if verified is None and self._opaque is not None and is_opaque(token):
@@ -234,13 +234,16 @@ class _Memory:
 
 
 def _peer(presented: Presented, memory: _Memory, now: datetime, seconds: float) -> Peer | None:
-    if presented.xfcc is None:
-        return None if presented.certificate is None else _client(presented.certificate, memory, now, seconds)
-    if presented.certificate is not None:
+    if presented.certificate is None and presented.xfcc is None:
+        return None
+    if presented.certificate is not None and presented.xfcc is not None:
         raise EvidenceError(CREDENTIAL_MALFORMED)
-    # Anybody can write the header; only a proxy that is trusted to replace it makes it evidence.
+    # Certificates are no secret: that a client holds the key of one is the word of who has seen it prove so.
     if not presented.forwards:
-        raise EvidenceError(XFCC_NOT_TRUSTED)
+        raise EvidenceError(CERTIFICATE_NOT_TRUSTED)
+    if presented.xfcc is None:
+        assert presented.certificate is not None
+        return _client(presented.certificate, memory, now, seconds)
     told = nearest(presented.xfcc)
     pem = told.chain or told.certificate
     if not pem:
@@ -288,14 +291,14 @@ def _client(pem: str, memory: _Memory, now: datetime, seconds: float) -> Peer:
     return peer
 
 
-def _certified(presented: Presented, peer: Peer | None) -> Evidence:
+def _certified(presented: Presented, peer: Peer | None, trust: Trust) -> Evidence:
     """Who came with a certificate alone: TLS has proved for this request that it holds its key."""
     if presented.dpop or presented.wpt is not None or presented.scheme is not None:
         raise EvidenceError(CREDENTIAL_MALFORMED)
     if peer is None or peer.identity is None:
         raise EvidenceError(CERTIFICATE_INVALID)
     return Evidence(
-        caller={"id": peer.identity, "kind": "workload"},
+        caller={"id": peer.identity, "kind": trust.domain(domain_of(peer.identity)).kind},
         form="x509_svid",
         binding="mtls",
         bound=True,
@@ -372,7 +375,7 @@ def _of_token(
             raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
     caller: dict[str, Any]
     if issuer.own:
-        caller = _told(token.claims)
+        caller = told_caller(token.claims)
     else:
         caller = {
             attribute: token.claims[claim] for attribute, claim in issuer.claims if claim in token.claims
@@ -405,7 +408,7 @@ def _of_token(
     return Verified(token.times, until, token.confirmation, issuer.binding, evidence)
 
 
-def _told(claims: Mapping[str, Any]) -> dict[str, Any]:
+def told_caller(claims: Mapping[str, Any]) -> dict[str, Any]:
     """What a token of our own tells of its caller: what was known of it when it was exchanged."""
     told = claims.get("caller")
     if type(told) is not dict or told.get("kind") not in get_args(Kind) or not _PROVED.isdisjoint(told):

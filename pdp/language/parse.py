@@ -103,7 +103,7 @@ def _is_strange(
         case "PDP106":  # a word of the language in other letters
             return source.text[found.span.start : found.span.end].lower() in grammar().keywords
         case code:
-            return code in ("PDP103", "PDP112")
+            return code in ("PDP103", "PDP105", "PDP107", "PDP112")
 
 
 def _holds(chunk: Sequence[Token], spans: Sequence[Span]) -> bool:

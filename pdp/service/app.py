@@ -23,14 +23,16 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from pdp.answer import problem_document, timestamp_text
-from pdp.evidence.sources import Sources
+from pdp.evidence.refusals import REFUSALS
 from pdp.point import DecisionPoint
-from pdp.service import messages, tasks
+from pdp.service import messages
 from pdp.service.hot import BATCH, DECIDE, Application, Hot, Receive, Scope, Send
 from pdp.service.metrics import CONTENT_TYPE, Metrics
+from pdp.service.opaque import asker
 from pdp.service.own import PROBLEM, Own, Problem, unfit
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
+from pdp.service.tasks import router as task_routes
 from pdp.settings import Settings
 from pdp.trusted import Trusted
 
@@ -61,7 +63,7 @@ def application(
         await sources.first()
         tasks = [
             asyncio.create_task(running)
-            for running in (reloader.run(), sources.run(), remembered.run(), _flushing(metrics, sources))
+            for running in (reloader.run(), sources.run(), remembered.run(), _flushing(metrics, trusted))
         ]
         try:
             yield
@@ -70,6 +72,7 @@ def application(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(close)
+            await trusted.close()
             remembered.close()
             metrics.flush()
 
@@ -91,21 +94,21 @@ def application(
 
     @rare.get("/readyz", summary="Which policies decide here", response_model=messages.Ready)
     async def readyz() -> dict[str, Any]:
-        program, status = point.program, reloader.status
+        program, loaded = point.program, reloader.status
         return {
             "ready": True,
             "policy": program.digest,
             "rules": len(program.rules),
-            "loaded": timestamp_text(status.loaded),
-            "stale": status.stale,
-            "problems": status.problems,
+            "loaded": timestamp_text(loaded.loaded),
+            "stale": loaded.stale,
+            "problems": loaded.problems,
             "keys": [
                 {
-                    "of": source.name,
-                    "read": None if source.read is None else _time(source.read),
-                    "stale": source.problem is not None,
+                    "of": status.name,
+                    "read": None if status.read is None else _time(status.read),
+                    "stale": status.problem is not None,
                 }
-                for source in sources.all
+                for status in trusted.status
             ],
         }
 
@@ -115,9 +118,10 @@ def application(
 
     unix = settings.server.uds is not None
     proofs = trusted.verifier.trust.proofs
-    nonce = None if proofs.nonces is None else lambda: proofs.nonces.current(time.time())
-    own = Own(point, settings.server.url or url, proofs.algorithms, nonce, unix)
-    rare.include_router(tasks.router(own, remembered.tasks))
+    nonces = proofs.nonces
+    nonce = None if nonces is None else lambda: nonces.current(time.time())
+    own = Own(point, settings.server.url or url, proofs.algorithms, nonce, unix, trusted.introspection)
+    rare.include_router(task_routes(own, remembered.tasks))
 
     @rare.exception_handler(Problem)
     async def told(_: Request, error: Problem) -> Response:
@@ -135,17 +139,18 @@ def application(
         return Response(document, error.status_code, error.headers, media_type=PROBLEM)
 
     rare.openapi = lambda: _description(rare)  # type: ignore[method-assign]
-    return Hot(point, metrics, settings.limits, _never_500(rare), unix=unix, nonce=nonce)
+    ask = None if trusted.introspection is None else asker(trusted.introspection, point.limits)
+    return Hot(point, metrics, settings.limits, _never_500(rare), unix=unix, nonce=nonce, opaque=ask)
 
 
 def _time(seconds: float) -> str:
     return timestamp_text(datetime.fromtimestamp(seconds, UTC).replace(microsecond=0))
 
 
-async def _flushing(metrics: Metrics, sources: Sources) -> None:
+async def _flushing(metrics: Metrics, trusted: Trusted) -> None:
     while True:
-        for source in sources.all:
-            metrics.keys(source.name, source.read, stale=source.problem is not None)
+        for status in trusted.status:
+            metrics.keys(status.name, status.read, stale=status.problem is not None)
         await asyncio.sleep(_FLUSH)
         try:
             metrics.flush()
@@ -220,7 +225,7 @@ def _description(rare: FastAPI) -> dict[str, Any]:
 
 
 def _operation(name: str, summary: str, takes: str, gives: str) -> dict[str, Any]:
-    codes = "\n".join(f"- `{refusal.code}`: {refusal.meaning}" for refusal in messages.CODES.values())
+    codes = "\n".join(f"- `{refusal.code}`: {refusal.meaning}" for refusal in REFUSALS.values())
     problem = {"content": {PROBLEM: {"schema": _reference("Problem")}}}
     body: dict[str, Any] = {"schema": _reference(takes)}
     if takes == "DecideRequest":

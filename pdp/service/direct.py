@@ -79,6 +79,7 @@ class Direct(HttpToolsProtocol):
         parser = self.parser
         if (
             self.url == _DECIDE
+            and not self._hot.waits
             and (self.cycle is None or self.cycle.response_complete)
             and not self.expect_100_continue
             # Who does not read its answers waits, as uvicorn has it wait.

@@ -65,15 +65,24 @@ class Hot:
         *,
         unix: bool = False,
         nonce: Callable[[], str] | None = None,
+        opaque: Callable[[Sequence[bytes | msgspec.Raw]], Awaitable[None]] | None = None,
     ) -> None:
-        """`unix` when it listens on a Unix socket, and every request comes from there. `nonce`, where proofs
-        must hold one, gives the one that goes out with every answer (RFC 9449 section 8.2)."""
+        """`unix` when it listens on a Unix socket, and every request comes from there. `nonce`, where
+        proofs must hold one, gives the one that goes out with every answer (RFC 9449 section 8.2).
+        `opaque` is awaited with the bodies of requests before they are decided, where tokens are asked
+        about."""
         self._point = point
         self._metrics = metrics
         self._limits = limits
         self._rare = rare
         self._unix = unix
         self._nonce = nonce
+        self._opaque = opaque
+
+    @property
+    def waits(self) -> bool:
+        """Whether a request may have to wait before it is decided."""
+        return self._opaque is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path")
@@ -97,7 +106,12 @@ class Hot:
                 await _send(send, 400, [_PROBLEM, _CLOSE], document)
                 return
             peer = self.peer(scope.get("client"))
-            status, document = self.decide(body, peer) if path == DECIDE else await self.batch(body, peer)
+            if path == BATCH:
+                status, document = await self.batch(body, peer)
+            else:
+                if self._opaque is not None:
+                    await self._opaque((body,))
+                status, document = self.decide(body, peer)
         except TimeoutError:
             self._metrics.refused(408)
             status, unread = 408, True
@@ -135,6 +149,8 @@ class Hot:
                 items = await asyncio.to_thread(split_carefully, body, self._limits)
         except RequestError as error:
             return self._refuse(error)
+        if self._opaque is not None:
+            await self._opaque(items)
         answers = []
         for index, item in enumerate(items, start=1):
             answers.append(self.decide(bytes(item), peer)[1])

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pdp.evidence.refusals import INTROSPECTION_UNAVAILABLE, REFUSALS, TOKEN_INACTIVE, Refusal
-
 Duration = Annotated[
     str | float, Field(description='As in policies, `"1h30m"`, or seconds.', examples=["5m", 300])
 ]
@@ -270,6 +268,3 @@ EXAMPLES = {
 """Requests as the description shows them."""
 
 # Nobody is asked about tokens yet, and so nobody says this of one.
-_NEVER = frozenset({TOKEN_INACTIVE, INTROSPECTION_UNAVAILABLE})
-CODES: dict[str, Refusal] = {code: refusal for code, refusal in REFUSALS.items() if code not in _NEVER}
-"""The refusals that a request may be answered with."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,11 +25,13 @@ from pdp.access.document import RequestError, escape, read
 from pdp.answer import Answer, problem_document
 from pdp.evidence import refusals
 from pdp.evidence.evidence import Evidence
+from pdp.evidence.introspection import Introspection
+from pdp.evidence.jws import is_opaque
 from pdp.point import UNIX, DecisionPoint
+from pdp.tasks.known import OWN
 
 log = logging.getLogger("pdp.service")
 
-AUDIENCE: Final = "pdp"
 PROBLEM: Final = "application/problem+json"
 
 # What is wrong with these is here, and asking again later may help.
@@ -61,7 +64,9 @@ _REFUSALS: Final = {
 def refusals_with(more: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     """What routes may answer beside what they do, for their description: `responses` of `APIRouter`."""
     problem = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": told, "content": problem} for status, told in {**_REFUSALS, **more}.items()}
+    return {
+        status: {"description": told, "content": problem} for status, told in {**_REFUSALS, **more}.items()
+    }
 
 
 class Problem(HTTPException):
@@ -109,7 +114,8 @@ def _wrong(error: Mapping[str, Any]) -> str:
 class Own:
     """What the routes of pdp ask by. `url` is where clients find it, without a slash at the end; empty
     where that is not known, and then no proof holds. `algorithms` are those that proofs may be signed
-    with, `nonce` gives the one that they must hold now, and `unix` says that it listens on a Unix socket.
+    with, `nonce` gives the one that they must hold now, `unix` says that it listens on a Unix socket, and
+    `introspection` knows about tokens that say nothing themselves.
     """
 
     point: DecisionPoint
@@ -117,8 +123,9 @@ class Own:
     algorithms: Collection[str]
     nonce: Callable[[], str] | None = None
     unix: bool = False
+    introspection: Introspection | None = None
 
-    def ask(
+    async def ask(
         self,
         request: Request,
         action: str,
@@ -136,9 +143,12 @@ class Own:
         the types of their members.
         """
         asked = access.Request(
-            AUDIENCE, action, dict(attributes or {}), resource_type, resource_id, dict(resource or {}),
+            OWN, action, dict(attributes or {}), resource_type, resource_id, dict(resource or {}),
             None, self._credential(request), None, {}, self._sent(request),
         )  # fmt: skip
+        token = (asked.credential or {}).get("token")
+        if self.introspection is not None and token is not None and is_opaque(token):
+            await self.introspection.ask(token, time.time())
         peer = UNIX if self.unix else request.client.host if request.client else ""
         try:
             answer = self.point.evaluate(asked, peer)

@@ -19,6 +19,7 @@ from pdp.state.sightings import Sightings
 from pdp.state.sqlite import SqliteStore
 from pdp.state.store import Entry, Store, StoreError, name
 from pdp.tasks.known import Knowledge
+from pdp.tasks.tasks import Tasks
 
 log = logging.getLogger("pdp.state")
 
@@ -39,6 +40,8 @@ class Remembered:
         self.secret = (shared / _SECRET).read_bytes() if shared is not None else secrets.token_bytes(32)
         path = settings.state.path or (None if shared is None else shared / _STATE)
         self._stores: list[Store] = []
+        if settings.state.path is not None:
+            _make_folder(settings.state.path.parent)
         self._store = self._opened(path, durable=False)
         self.replay = Replay(
             self._store,
@@ -53,6 +56,9 @@ class Remembered:
         self.sightings = Sightings(store=self._opened(path, durable=False) if self._shares else None)
         # Tasks and revocations are kept through a loss of power.
         self.knowledge = Knowledge(self._opened(path, durable=True))
+        # What is acknowledged needs a file that stays. By a connection of its own, for no decision is to
+        # wait while one is flushed.
+        self.tasks = None if settings.state.path is None else Tasks(self._opened(path, durable=True))
 
     async def run(self) -> None:
         """Until cancelled: share with other workers what was seen."""
@@ -77,6 +83,14 @@ class Remembered:
         store: Store = MemoryStore() if path is None else SqliteStore(path, durable=durable)
         self._stores.append(store)
         return store
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the state, where there is none, for its owner alone."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"`{folder}` cannot be made: {error.strerror}") from None
 
 
 def _booted() -> float:

@@ -23,6 +23,7 @@ from pdp.load import SERVING, Loader
 from pdp.point import DecisionPoint
 from pdp.service.app import application
 from pdp.service.direct import Direct
+from pdp.service.listen import url_of
 from pdp.service.metrics import MULTIPROCESS, Metrics
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
@@ -89,7 +90,16 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
     )
     reloader = Reloader(point, loader.load, policies.path, metrics, watch=policies.reload)
     close = decisions.close if decisions else _nothing
-    app = application(point, reloader, metrics, settings, trusted=trusted, remembered=remembered, close=close)
+    app = application(
+        point,
+        reloader,
+        metrics,
+        settings,
+        trusted=trusted,
+        remembered=remembered,
+        close=close,
+        url=url_of(listening),
+    )
     config = uvicorn.Config(
         app,
         loop="uvloop",

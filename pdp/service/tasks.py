@@ -1,8 +1,9 @@
 """`/tasks`: work that is bounded, opened by who does it, and ended by it or by itself.
 
 Who may open what, and how wide, is the policies' to say: each route asks for its action (`task.open`,
-`task.read`, `task.list`, …) on a resource of type `task`. Who may not see a task is answered as if there
-were none. What is acknowledged here is there for all workers, and after a crash.
+`task.read`, `task.list`, …) on a resource of type `work` or `work_list`, for `task` is a word of their
+language. Who may not see a task is answered as if there were none. What is acknowledged here is there for
+all workers, and after a crash.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from pdp.tasks.tasks import Now, Tasks
 
 log = logging.getLogger("pdp.tasks")
 
+_WORK: Final = "work"
+_LISTED: Final = "work_list"
 # The obligation that narrows what is asked for, and its members.
 _LIMIT: Final = "limit"
 _OPENING: Final = {_LIMIT: {"lifetime": timedelta, "longest": timedelta, "uses": int}}
@@ -68,7 +71,7 @@ def router(own: Own, tasks: Tasks | None) -> APIRouter:
     ) -> dict[str, Any]:
         named = {"owner": owner, "state": state, "purpose": purpose}
         stated = {name: value for name, value in named.items() if value is not None}
-        own.ask(request, "task.list", resource_type="task_list", resource=stated)
+        await own.ask(request, "task.list", resource_type=_LISTED, resource=stated)
 
         def wanted(now: Now) -> bool:
             return state in (None, now.standing) and purpose in (None, now.task.purpose)
@@ -82,7 +85,7 @@ def router(own: Own, tasks: Tasks | None) -> APIRouter:
     @routes.get("/tasks/{task_id}", summary="A task as it is now", response_model=TaskNow)
     async def read_task(task_id: _TaskId, request: Request) -> dict[str, Any]:
         now = await desk.now(task_id)
-        desk.ask(request, "task.read", task_id, now)
+        await desk.ask(request, "task.read", task_id, now)
         return document(now.task, now.standing)
 
     @routes.post("/tasks/{task_id}/complete", summary="The work is done", response_model=TaskNow)
@@ -122,8 +125,8 @@ class _Desk:
             _set(body.audiences), _set(body.resources), _set(body.may_act), seconds, seconds, expires, latest,
             body.uses, () if body.parent is None else (body.parent,), (),
         )  # fmt: skip
-        answer, evidence = self._own.ask(
-            request, "task.open", resource_type="task", resource=_attributes(asked), understood=_OPENING
+        answer, evidence = await self._own.ask(
+            request, "task.open", resource_type=_WORK, resource=_attributes(asked), understood=_OPENING
         )
         latest = min(latest, seconds + _least(answer, "longest", timedelta(seconds=_LONGEST)).total_seconds())
         lifetime = _least(answer, "lifetime", timedelta(seconds=_LONGEST)).total_seconds()
@@ -148,7 +151,7 @@ class _Desk:
     async def end(
         self, task_id: str, request: Request, action: str, state: Literal["completed", "cancelled"]
     ) -> dict[str, Any]:
-        self.ask(request, action, task_id, await self.now(task_id))
+        await self.ask(request, action, task_id, await self.now(task_id))
         task = await self.work(lambda kept: kept.end(task_id, state, time.time()))
         return document(task, state)
 
@@ -160,7 +163,7 @@ class _Desk:
         if expires - started > _LONGEST:
             raise invalid("", "must end within 366 days")
         longer = Now(replace(now.task, started=started, expires=expires), now.standing)
-        answer = self.ask(request, "task.extend", task_id, longer, understood=_EXTENDING)
+        answer = await self.ask(request, "task.extend", task_id, longer, understood=_EXTENDING)
         lifetime = _least(answer, "lifetime", timedelta(seconds=_LONGEST)).total_seconds()
         return await self.work(
             lambda kept: kept.extend(task_id, min(expires, started + lifetime), time.time())
@@ -171,7 +174,7 @@ class _Desk:
         found = await self.work(lambda kept: kept.now(task_id, time.time()))
         return found or Now(_NONE, "cancelled")
 
-    def ask(
+    async def ask(
         self,
         request: Request,
         action: str,
@@ -183,19 +186,19 @@ class _Desk:
         none."""
         resource = _attributes(now.task)
 
-        def asked(action: str, understood: Mapping[str, Mapping[str, type]]) -> Answer:
-            answer, _ = self._own.ask(
-                request, action, resource_type="task", resource_id=task_id, resource=resource,
+        async def asked(action: str, understood: Mapping[str, Mapping[str, type]]) -> Answer:
+            answer, _ = await self._own.ask(
+                request, action, resource_type=_WORK, resource_id=task_id, resource=resource,
                 understood=understood,
             )  # fmt: skip
             return answer
 
         try:
-            answer = asked(action, understood)
+            answer = await asked(action, understood)
         except Problem as refused:
             if refused.status_code == 403:
                 try:
-                    asked("task.read", _NOTHING)
+                    await asked("task.read", _NOTHING)
                 except Problem:
                     raise _unknown() from None
             if refused.status_code != 403 or now.task.id:

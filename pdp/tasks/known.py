@@ -6,6 +6,7 @@ Reads, and changes nothing but what an allow uses up. Knows evidence, tasks and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,6 +18,9 @@ from pdp.state.store import Store
 from pdp.tasks.revocation import Revocations, check
 from pdp.tasks.task import Task
 from pdp.tasks.tasks import TaskError, Tasks, task_key, task_of
+
+OWN: Final = "pdp"
+"""The audience of what is asked of pdp about itself."""
 
 
 class Known(Struct, frozen=True, gc=False):

@@ -6,17 +6,17 @@ here: what is minted goes through the checks of `pdp.evidence` first.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
-
 from pdp.evidence.jws import encode, load
-from pdp.evidence.jwt import LINEAGE_LIMIT, Confirmation, from_claims, name
+from pdp.evidence.jwt import LINEAGE_LIMIT, Confirmation, from_claims, name, time
 from pdp.evidence.refusals import EvidenceError
 from pdp.evidence.trust import Issuer
+from pdp.evidence.verify import told_caller
 from pdp.tasks.signing import SigningKeys
 from pdp.tasks.wrap import ALGORITHMS
 
@@ -26,7 +26,7 @@ TRANSACTION_TOKEN: Final = "txntoken+jwt"
 RESERVED: Final = frozenset(
     (
         "iss", "sub", "client_id", "aud", "iat", "nbf", "exp", "jti", "scope", "cnf", "act", "may_act",
-        "task", "lin", "txn", "req_wl", "tctx", "rctx",
+        "task", "lin", "since", "caller", "txn", "req_wl", "tctx", "rctx",
     )
 )  # fmt: skip
 """Claims that say what a token is, who has it and what for: no further claim is called so."""
@@ -63,6 +63,7 @@ class Mint:
         *,
         subject: str,
         client_id: str,
+        caller: dict[str, Any],
         audience: str,
         until: float,
         seconds: float,
@@ -71,12 +72,15 @@ class Mint:
         act: dict[str, Any] | None = None,
         task: str | None = None,
         lineage: Sequence[bytes] = (),
+        since: float | None = None,
         further: Mapping[str, Any] | None = None,
     ) -> str:
-        """An access token (RFC 9068 section 2). `act` is who acts for the subject (RFC 8693 section 4.1),
-        `lineage` names what it was exchanged for, `further` are claims beside those."""
+        """An access token (RFC 9068 section 2). `caller` is what is known of who may call with it: a `kind`,
+        and attributes that are JSON. `act` is who acts for the subject (RFC 8693 section 4.1). `lineage`
+        names what it was exchanged for, of which the earliest was issued at `since`; `further` are claims
+        beside those."""
         claims = self._claims(subject, audience, until, seconds, task, lineage, further)
-        claims["client_id"] = client_id
+        claims |= {"client_id": client_id, "caller": caller}
         if scope:
             claims["scope"] = scope
         if confirmation is not None:
@@ -84,6 +88,8 @@ class Mint:
             claims["cnf"] = {member: value for member, value in bound.items() if value is not None}
         if act is not None:
             claims["act"] = act
+        if since is not None:
+            claims["since"] = _whole(since)
         return self._signed(ACCESS_TOKEN, claims, ("client_id",), seconds)
 
     def transaction_token(
@@ -94,18 +100,25 @@ class Mint:
         transaction: str,
         scope: str,
         workload: str,
+        caller: dict[str, Any] | None = None,
         until: float,
         seconds: float,
         details: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
         task: str | None = None,
         lineage: Sequence[bytes] = (),
+        since: float | None = None,
     ) -> str:
         """A transaction token (draft-ietf-oauth-transaction-tokens): for a trust domain, which is the
         `audience`, asked for by a `workload`; with `details` that do not change (`tctx`) and the `context`
-        that it was asked for in (`rctx`)."""
+        that it was asked for in (`rctx`). `caller`, `lineage` and `since` as for an access token: it may
+        be exchanged for another one."""
         claims = self._claims(subject, audience, until, seconds, task, lineage, None)
         claims |= {"txn": transaction, "scope": scope, "req_wl": workload}
+        if caller is not None:
+            claims["caller"] = caller
+        if since is not None:
+            claims["since"] = _whole(since)
         if details is not None:
             claims["tctx"] = details
         if context is not None:
@@ -135,8 +148,8 @@ class Mint:
             "iss": self._issuer.id,
             "sub": subject,
             "aud": audience,
-            "iat": int(seconds),
-            "exp": int(until),
+            "iat": _whole(seconds),
+            "exp": _whole(until),
             "jti": encode(secrets.token_bytes(_ID_SIZE)),
         }
         if task is not None:
@@ -155,6 +168,10 @@ class Mint:
             from_claims(read, self._issuer, claims["aud"], seconds)
             for one in names:
                 name(read, one)
+            if typ == ACCESS_TOKEN or "caller" in read:
+                told_caller(read)
+            if "since" in read:
+                time(read, "since")
         except EvidenceError as error:
             raise MintError(f"a token that says this would be refused: {error.code}") from None
         except (TypeError, ValueError, OverflowError, RecursionError):
@@ -162,7 +179,20 @@ class Mint:
         return f"{signing_input}.{encode(key.sign(signing_input.encode()))}"
 
 
-_json: Final = msgspec.json.Encoder().encode
+# Of the libraries, the one that writes nothing as something else: no bytes as text, no infinity as null.
+_encode_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return _encode_json(value).encode()
+
+
+def _whole(seconds: float) -> int:
+    # What ends, ends no later for it; and what descends from something is no younger.
+    try:
+        return int(seconds)
+    except (TypeError, ValueError, OverflowError):
+        raise MintError("one of its times is none") from None
 
 
 @lru_cache(64)

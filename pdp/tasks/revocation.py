@@ -74,6 +74,9 @@ class Told(Protocol):
 def revoked_name(kind: Kind, *fields: str) -> bytes:
     """The key under which a revocation is kept."""
     assert len(fields) == FIELDS[kind]
+    if kind == "email":
+        # One mailbox, however its letters are written.
+        fields = tuple(field.lower() for field in fields)
     return name("revoked", kind, *fields)
 
 

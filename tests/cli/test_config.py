@@ -25,7 +25,7 @@ def test_show_prints_what_is_in_force_as_a_file_that_can_be_read(
     assert told["server"]["port"] == 9000
     assert told["standing"] == {"after": "5m"}
     assert told["enforcement_point"] == [
-        {"name": "gw", "addresses": [], "unix": False, "may_assert": ["task"], "xfcc": False}
+        {"name": "gw", "addresses": [], "unix": False, "may_assert": ["task"], "certificates": False}
     ]
     in_force = read(estate / "pdp.toml")
     monkeypatch.delenv("PDP_STANDING__AFTER")

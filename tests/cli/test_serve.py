@@ -17,8 +17,8 @@ from pdp.settings import Settings
     [
         (("nowhere",), "there are no policies at nowhere"),
         (("--config", "nowhere.toml"), "cannot be read: No such file or directory"),
-        (("--port", "70000"), "server.port: must be less than or equal to 65535"),
-        (("--workers", "0"), "server.workers: must be greater than or equal to 1"),
+        (("--port", "70000"), "server.port: must be at most 65535"),
+        (("--workers", "0"), "server.workers: must be at least 1"),
         (("--uds", "pdp.sock", "--port", "1"), "--uds listens on a socket instead of --host and --port"),
         (("--uds", "pdp.sock", "--host", "::1"), "--uds listens on a socket instead of --host and --port"),
         (("--uds", "nowhere/pdp.sock"), "cannot listen on nowhere/pdp.sock: No such file or directory"),
@@ -37,7 +37,7 @@ def test_all_problems_of_the_settings_are_told(run: Any, estate: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr == (
         "pdp.toml: server.prot: is no setting (did you mean `port`?)\n"
-        "error: pdp.toml: limits.body: must be greater than or equal to 1\n"
+        "error: pdp.toml: limits.body: must be at least 1\n"
     )
 
 

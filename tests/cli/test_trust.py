@@ -52,7 +52,7 @@ addresses = ["10.0.0.0/8", "::1"]
 unix = true
 may_assert = ["task"]
 audiences = ["ledger"]
-xfcc = true
+certificates = true
 
 [[enforcement_point]]
 name = "mesh"

@@ -398,7 +398,10 @@ def certificates() -> Iterator[Vector]:
         return vector(f"G{number:02}", credential, expect, says, **change)
 
     invalid, malformed = "certificate_invalid", "xfcc_malformed"
-    yield g(1, "a forwarded certificate from who may not forward", "xfcc_not_trusted", "xfcc", forwards=False)
+    untrusted = "certificate_not_trusted"
+    yield g(1, "a forwarded certificate from who may not forward", untrusted, "xfcc", forwards=False)
+    yield g(52, "a certificate from who may not say which one a client has", untrusted, forwards=False)
+    yield g(53, "and beside the token that is bound to it", untrusted, "mtls", forwards=False)
     yield g(2, "a token for another certificate", "binding_mismatch", "mtls", other_certificate=True)
     yield g(3, "a token for a certificate, and none", "binding_required", "mtls", certificate=None)
     yield g(4, "a token for a certificate, as a DPoP token", "scheme_mismatch", "mtls", scheme="DPoP")

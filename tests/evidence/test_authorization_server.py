@@ -111,12 +111,12 @@ def test_a_token_that_is_bound_to_a_certificate_needs_that_certificate(
     server.know(client)
     believer, token = Believer(server), client.token(server)
     for chain in (shown, leaf(shown)):
-        found = believer.verify(Presented(token=token, scheme="Bearer", certificate=chain))
+        found = believer.verify(Presented(token=token, scheme="Bearer", certificate=chain, forwards=True))
         assert (found.caller["id"], found.binding, found.bound) == (client.name, "mtls", True)
     assert believer.refusal(bearer(token)) == BINDING_REQUIRED
-    stolen = Presented(token=token, scheme="Bearer", certificate=other)
+    stolen = Presented(token=token, scheme="Bearer", certificate=other, forwards=True)
     assert believer.refusal(stolen) == BINDING_MISMATCH
-    assert believer.refusal(Presented(certificate=shown)) == CERTIFICATE_INVALID
+    assert believer.refusal(Presented(certificate=shown, forwards=True)) == CERTIFICATE_INVALID
 
 
 def test_a_token_for_another_service_is_refused(server: AuthorizationServer, client: Client) -> None:

@@ -12,11 +12,11 @@ from pdp.evidence.evidence import Evidence
 from pdp.evidence.refusals import (
     CERTIFICATE_EXPIRED,
     CERTIFICATE_INVALID,
+    CERTIFICATE_NOT_TRUSTED,
     CERTIFICATE_UNTRUSTED,
     KEYS_STALE,
     SPIFFE_ID_INVALID,
     TRUST_DOMAIN_UNKNOWN,
-    XFCC_NOT_TRUSTED,
     EvidenceError,
 )
 from pdp.evidence.spiffe import parse_bundle
@@ -71,7 +71,7 @@ class Believer:
 
 
 def shown(chain: str) -> Presented:
-    return Presented(certificate=chain)
+    return Presented(certificate=chain, forwards=True)
 
 
 def told(chain: str, **values: str) -> Presented:
@@ -180,6 +180,6 @@ def test_a_name_that_is_no_workloads_is_refused_though_the_authority_signed_it(
 
 def test_a_proxy_is_believed_about_its_client_only_where_it_is_trusted_to_be(domain: Domain) -> None:
     believer, chain, other = Believer(domain), domain.issue(WORKLOAD), domain.issue(f"{WORKLOAD}-2")
-    assert believer.refusal(Presented(xfcc=forwarded(chain))) == XFCC_NOT_TRUSTED
+    assert believer.refusal(Presented(xfcc=forwarded(chain))) == CERTIFICATE_NOT_TRUSTED
     assert believer.refusal(told(chain, Chain=escaped(other))) == CERTIFICATE_INVALID
     assert believer.refusal(told(chain, URI=f"{WORKLOAD}-2")) == CERTIFICATE_INVALID

@@ -341,7 +341,7 @@ class World:
             if change.get("other_certificate")
             else leaf
         )
-        return {"token": token, "scheme": "Bearer", "certificate": pem(shown)}
+        return {"token": token, "scheme": "Bearer", "certificate": pem(shown), "forwards": True}
 
     def _jwt_svid(self, change: dict[str, Any]) -> dict[str, Any]:
         claims = {"sub": WORKLOAD, "aud": [AUDIENCE], "iat": SECONDS - 10, "exp": SECONDS + 290}
@@ -353,7 +353,8 @@ class World:
         authority = {"other": self.other, "strange": self.strange}.get(
             change.get("authority", ""), self.authority
         )
-        return {"certificate": edited(pem(authority.issue(recipe)), change.get("edit", []))}
+        shown = edited(pem(authority.issue(recipe)), change.get("edit", []))
+        return {"certificate": shown, "forwards": True}
 
     def _xfcc(self, change: dict[str, Any]) -> dict[str, Any]:
         leaf = self.authority.issue(change.get("leaf", {}))

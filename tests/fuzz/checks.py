@@ -194,7 +194,7 @@ def certificates(data: bytes) -> bool:
     """PEM text. Of those that are taken the leaf says what the authority signed, and nothing else."""
     text = data.decode(errors="surrogateescape")
     try:
-        verifier().verify(Presented(certificate=text), AUDIENCE, NOW)
+        verifier().verify(Presented(certificate=text, forwards=True), AUDIENCE, NOW)
     except EvidenceError:
         _look(text)
         return False

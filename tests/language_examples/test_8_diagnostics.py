@@ -54,6 +54,8 @@ def test_all_problems_of_all_files_are_told_in_the_order_of_places() -> None:
         'test "t" { credential { agee: 1m, lifetime: 5m } expect deny }',
         'test "t" { task { expire_in: 1m } expect deny }',
         "Permit d { }",
+        'forbid d { when true 01 because "x" }',
+        "forbid d { 2026-02-30 }",
         'forbid d { WHEN true because "x" }',
         'forbid d { when NOT true because "x" }',
         "schema { resource order { a: SET<int> } }",

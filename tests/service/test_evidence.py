@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
 
 from service.conftest import CONFIGURATION, POLICY, REQUEST, Service, Services, make_folder, until
 from tests.evidence.issuing import Client, Issuer
+from tests.evidence.loopback import Asked, answer, loopback
 
 WORKLOAD = "spiffe://prod.example/ns/payments/sa/api"
 URI = "https://ledger.example/entries"
@@ -193,3 +196,53 @@ def test_standing_credentials_are_counted_by_issuer_and_caller(serve: Services, 
     assert ask(service, bearer) == ask(service, bearer) == "no_rule"
     holder = {"issuer": "https://sts.example", "caller": WORKLOAD}
     assert service.metric("pdp_standing_credentials_total", **holder) == 2
+
+
+OPAQUE = """
+[[issuer]]
+id = "https://opaque.example"
+introspection = {{ url = "{url}", client = "pdp", secret_file = "secret" }}
+trust_domains = ["prod.example"]
+"""
+
+
+def test_an_opaque_token_counts_by_what_its_issuer_says_of_it(serve: Services, tmp_path: Path) -> None:
+    now = int(time.time())
+    claims = {
+        "active": True, "sub": WORKLOAD, "aud": "ledger", "iat": now, "exp": now + 300, "client_id": "c",
+        "token_type": "Bearer",
+    }  # fmt: skip
+    presented = {name: value for name, value in REQUEST.items() if name != "caller"}
+    known, unknown, late = (
+        {**presented, "credential": {"token": f"opaque-{number}", "scheme": "Bearer"}} for number in range(3)
+    )
+
+    async def said(asked: Asked, _: asyncio.StreamWriter) -> bytes:
+        token = parse_qs(asked.body.decode())["token"]
+        return answer(json.dumps(claims if token == ["opaque-0"] else {"active": False}))
+
+    def asking(url: str) -> Service:
+        policy = POLICY.replace("credential.bound", "credential.verified and not credential.standing")
+        folder = make_folder(tmp_path / "policies", policy, CONFIGURATION + OPAQUE.format(url=url))
+        (folder / "secret").write_text("s3cret")
+        service = serve(folder=folder)
+        assert ask(service, known) is None
+        assert ask(service, unknown) == "token_inactive"
+        batch = service.post("/decide/batch", json.dumps({"requests": [known, unknown, {}]}).encode()).json()
+        codes = [one.get("code", one.get("status")) for one in batch["answers"]]
+        assert codes == [None, "token_inactive", 400]
+        assert [told["of"] for told in service.ready()["keys"]] == ["https://opaque.example"]
+        return service
+
+    async def scenario() -> Service:
+        async with loopback() as server:
+            server.answers["/introspect"] = said
+            service = await asyncio.to_thread(asking, server.url("/introspect"))
+            # Each was asked about once.
+            assert len(server.asked) == 2
+            return service
+
+    service = asyncio.run(scenario())
+    # Nobody answers any more: what is known is known for a while, and nothing new.
+    assert ask(service, late) == "introspection_unavailable"
+    assert ask(service, known) is None

@@ -54,7 +54,7 @@ path = "."
 [[enforcement_point]]
 name = "gateway"
 addresses = ["127.0.0.1"]
-xfcc = true
+certificates = true
 
 [proofs]
 max_ahead = "1s"

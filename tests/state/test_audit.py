@@ -189,7 +189,7 @@ def test_of_a_request_that_was_refused_unread_only_names_are_kept() -> None:
 
 WORLD = World()
 KINDS = ("bearer", "dpop", "mtls", "jwt_svid", "x509", "xfcc", "wit")
-MESH = EnforcementPoint(name="mesh", may_assert=("task",), xfcc=True)
+MESH = EnforcementPoint(name="mesh", may_assert=("task",), certificates=True)
 
 
 def presenting(kind: str, token: str | None = None) -> dict[str, Any]:

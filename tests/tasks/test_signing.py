@@ -701,6 +701,18 @@ def test_from_a_file_to_keys_made_here_and_back_no_token_is_lost(
         assert holds(back, key.kid, b"said", key.sign(b"said"), NOW + SCHEDULE.keep)
 
 
+def test_a_next_key_of_another_kind_makes_way_for_the_next_file(
+    store: Store, keys: SigningKeys, files: list[Path]
+) -> None:
+    keys.tend(NOW)
+    ahead = NOW + SCHEDULE.active - SCHEDULE.publish
+    keys.tend(ahead)
+    given = given_files(store, *files)
+    given.tend(ahead + 1)
+    assert states(given, ahead + 1) == ["retired", "retired", "signing", "next"]
+    assert given.current(NOW + 2 * SCHEDULE.active).kid == kid_of(files[0])
+
+
 @pytest.mark.parametrize(
     "content",
     [
