@@ -166,18 +166,21 @@ def identities() -> Callable[[datetime], str]:
     One source per process: what it has drawn at random must not be shared by a fork.
     """
     drawn, at = "", 0
+    last, time = -1, ""
 
     def identity(now: datetime) -> str:
-        nonlocal drawn, at
+        nonlocal drawn, at, last, time
         if at == len(drawn):
             # Drawn for many together, because asking the system costs most.
             drawn, at = f"{int.from_bytes(os.urandom(_DRAWN * 10)) & _RANDOM | _FIXED:x}", 0
-        # A reading before 1970 is somebody's experiment; its identity is an identity all the same.
         since = now - _EPOCH
         milliseconds = (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-        time = f"{max(milliseconds, 0):012x}"
+        if milliseconds != last:
+            # A reading before 1970 is somebody's experiment; its identity is an identity all the same.
+            last, digits = milliseconds, f"{max(milliseconds, 0):012x}"
+            time = f"{digits[:8]}-{digits[8:]}"
         random, at = drawn[at : at + 20], at + 20
-        return f"{time[:8]}-{time[8:]}-{random[:4]}-{random[4:8]}-{random[8:]}"
+        return f"{time}-{random[:4]}-{random[4:8]}-{random[8:]}"
 
     return identity
 

@@ -29,6 +29,7 @@ from pdp.schema.types import DURATION, RecordOf
 
 STANDING_AFTER = timedelta(minutes=15)
 _ZERO = timedelta(0)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING: frozenset[str] = frozenset()
 
 ANONYMOUS: Record = {"id": "", "kind": "anonymous", "groups": _NOTHING, "actors": _NOTHING, "depth": 0}
@@ -56,12 +57,13 @@ class HasSchema(Protocol):
 
 
 class _Proved(Struct, frozen=True, gc=False):
-    """What is the same each time a credential is presented: its caller, typed, and the credential's members
-    that are. `proved` is the caller as verified, by which it is known that it was verified once."""
+    """What is the same each time a credential is presented: its caller, typed, those of its own members that
+    are, and when it was issued. `proved` is the caller as verified: one verification makes one."""
 
     proved: dict[str, Any]
     caller: Record
     credential: Record
+    issued: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def gather(
     credential = NO_CREDENTIAL
     if evidence is not None:
         proved = _proved(table, evidence)
-        credential = _presented(proved.credential, evidence, seen, task_facts, now, standing_after)
+        credential = _presented(proved, evidence, seen, task_facts, now, standing_after)
     elif request.credential is not None:
         if "asserted" not in request.credential:
             raise RequestError("/credential", "was presented, and is not verified here")
@@ -246,7 +248,7 @@ def _same_task(asserted: str | dict[str, Any] | None, proved: str) -> str | dict
 def _proved(table: Table, evidence: Evidence) -> _Proved:
     """What evidence proves whenever its credential is presented, typed once for each verification."""
     known = table.proved.get(evidence.identity)
-    # One verification makes one `caller`. How it is presented may differ each time, and nothing else.
+    # After the same verification only how it is presented may differ.
     if known is None or known.proved is not evidence.caller:
         try:
             caller = _caller(table, evidence.caller)
@@ -264,7 +266,7 @@ def _proved(table: Table, evidence: Evidence) -> _Proved:
             credential["issuer"] = evidence.issuer
         if evidence.id is not None:
             credential["id"] = evidence.id
-        known = _Proved(evidence.caller, caller, credential)
+        known = _Proved(evidence.caller, caller, credential, _EPOCH + timedelta(seconds=evidence.issued))
         if len(table.proved) >= _REMEMBERED:
             table.proved.clear()
         table.proved[evidence.identity] = known
@@ -272,7 +274,7 @@ def _proved(table: Table, evidence: Evidence) -> _Proved:
 
 
 def _presented(
-    base: Record,
+    proved: _Proved,
     evidence: Evidence,
     seen: tuple[int, int],
     task: Record,
@@ -280,9 +282,10 @@ def _presented(
     standing_after: timedelta,
 ) -> Record:
     """The credential's facts. `now` may lie before its issuing by what clocks may differ: it is new then."""
-    credential = base.copy()
+    credential = proved.credential.copy()
     credential["binding"] = evidence.binding
-    credential["age"] = timedelta(0, max(0.0, now.timestamp() - evidence.issued))
+    age = now - proved.issued
+    credential["age"] = age if age > _ZERO else _ZERO
     credential["uses"], credential["sources"] = seen
     _complete(credential, task, now, standing_after, "/credential")
     return credential

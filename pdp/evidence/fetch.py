@@ -11,7 +11,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +26,7 @@ import httpx
 from pdp.evidence.urls import check, is_here, shown
 
 SECONDS: Final = 5.0
+_OK: Final = (200,)
 # Of a name with more addresses than this some are tried; each has its share of the time.
 _ADDRESSES: Final = 4
 _MAX_AGE: Final = re.compile(r"(?:^|,)[ \t]*max-age=\"?(\d{1,9})\"?[ \t]*(?:,|$)", re.IGNORECASE)
@@ -43,6 +44,7 @@ class Fetched:
 
     data: bytes
     max_age: int | None = None
+    status: int = 200
 
 
 def check_url(url: str) -> None:
@@ -84,11 +86,14 @@ class Client:
 
     async def get(self, *, limit: int) -> Fetched:
         """At most `limit` bytes of the document; raises `FetchError`."""
-        return await self._within("GET", None, {}, limit)
+        return await self._within("GET", None, {}, limit, _OK)
 
-    async def post(self, content: bytes, headers: Mapping[str, str], *, limit: int) -> Fetched:
-        """At most `limit` bytes of what is answered to `content`; raises `FetchError`."""
-        return await self._within("POST", content, headers, limit)
+    async def post(
+        self, content: bytes, headers: Mapping[str, str], *, limit: int, statuses: Collection[int] = _OK
+    ) -> Fetched:
+        """At most `limit` bytes of what is answered to `content`, with one of `statuses`; raises
+        `FetchError`."""
+        return await self._within("POST", content, headers, limit, statuses)
 
     async def close(self) -> None:
         """Close the connections that are kept."""
@@ -97,12 +102,17 @@ class Client:
             await client.aclose()
 
     async def _within(
-        self, method: str, content: bytes | None, headers: Mapping[str, str], limit: int
+        self,
+        method: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        limit: int,
+        statuses: Collection[int],
     ) -> Fetched:
         check_url(self.url)
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._ask(method, content, headers, limit)
+                return await self._ask(method, content, headers, limit, statuses)
         except (httpx.TimeoutException, TimeoutError):
             raise FetchError(f"`{shown(self.url)}` did not answer within {self._seconds:g} seconds") from None
         except (httpx.HTTPError, OSError) as error:
@@ -110,7 +120,12 @@ class Client:
             raise FetchError(f"`{shown(self.url)}` could not be reached{why}") from None
 
     async def _ask(
-        self, method: str, content: bytes | None, headers: Mapping[str, str], limit: int
+        self,
+        method: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        limit: int,
+        statuses: Collection[int],
     ) -> Fetched:
         target, client = httpx.URL(self.url), await self._opened()
         *others, last = await self._addresses()
@@ -125,7 +140,7 @@ class Client:
             async with client.stream(
                 method, there, headers=headers, content=content, extensions=extensions
             ) as response:
-                return await _read(response, self.url, limit)
+                return await _read(response, self.url, limit, statuses)
 
         for address in others:
             with suppress(httpx.ConnectError, httpx.ConnectTimeout):
@@ -165,8 +180,8 @@ class Client:
         return self._client
 
 
-async def _read(response: httpx.Response, url: str, limit: int) -> Fetched:
-    if response.status_code != 200:
+async def _read(response: httpx.Response, url: str, limit: int, statuses: Collection[int]) -> Fetched:
+    if response.status_code not in statuses:
         raise FetchError(f"`{shown(url)}` answered with status {response.status_code}")
     # None was asked for, and a few bytes of one can become gigabytes.
     if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -177,7 +192,7 @@ async def _read(response: httpx.Response, url: str, limit: int) -> Fetched:
         if len(data) > limit:
             raise FetchError(f"`{shown(url)}` has more than {limit} bytes")
     age = _MAX_AGE.search(response.headers.get("cache-control", ""))
-    return Fetched(bytes(data), int(age[1]) if age else None)
+    return Fetched(bytes(data), int(age[1]) if age else None, response.status_code)
 
 
 def _authorities(file: Path | None) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -114,7 +114,10 @@ class _Desk:
 
     async def open(self, body: OpenTask, request: Request) -> Task:
         seconds = time.time()
-        expires = _end(body, seconds, seconds)
+        _check_one_end(body)
+        expires = _end(body, seconds)
+        if not expires > seconds:
+            raise invalid("/lifetime" if body.expires is None else "/expires", "must not be over already")
         latest = expires if body.latest is None else body.latest
         if latest < expires:
             raise invalid("/latest", "must not be before the end")
@@ -156,12 +159,14 @@ class _Desk:
         return document(task, state)
 
     async def extend(self, task_id: str, body: ExtendTask, request: Request) -> Task:
-        now = await self.now(task_id)
         seconds = time.time()
-        started = now.task.started if now.task.id else seconds
-        expires = _end(body, started, seconds)
-        if expires - started > _LONGEST:
+        _check_one_end(body)
+        # Whether the task bears it is told later, to who may see it.
+        if (body.lifetime or 0.0) > _LONGEST or (body.expires or 0.0) > seconds + _LONGEST:
             raise invalid("", "must end within 366 days")
+        now = await self.now(task_id)
+        started = now.task.started if now.task.id else seconds
+        expires = _end(body, started)
         longer = Now(replace(now.task, started=started, expires=expires), now.standing)
         answer = await self.ask(request, "task.extend", task_id, longer, understood=_EXTENDING)
         lifetime = _least(answer, "lifetime", timedelta(seconds=_LONGEST)).total_seconds()
@@ -196,14 +201,12 @@ class _Desk:
         try:
             answer = await asked(action, understood)
         except Problem as refused:
-            if refused.status_code == 403:
-                try:
-                    await asked("task.read", _NOTHING)
-                except Problem:
-                    raise _unknown() from None
-            if refused.status_code != 403 or now.task.id:
+            if refused.status_code != 403:
                 raise
-            raise _unknown() from None
+            # That this is not allowed is told to who may see the task, and to nobody else.
+            if action == "task.read" or await _is_refused(asked("task.read", _NOTHING)) or not now.task.id:
+                raise _unknown() from None
+            raise
         if not now.task.id:
             raise _unknown()
         return answer
@@ -250,18 +253,22 @@ def _set(names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _end(body: OpenTask | ExtendTask, started: float, seconds: float) -> float:
-    """When a task is to end, that began at a time."""
+async def _is_refused(asking: Awaitable[Answer]) -> bool:
+    try:
+        await asking
+    except Problem:
+        return True
+    return False
+
+
+def _check_one_end(body: OpenTask | ExtendTask) -> None:
     if (body.expires is None) == (body.lifetime is None):
         raise invalid("/expires", "or `lifetime` must say when it ends, and not both")
-    if body.expires is not None:
-        expires, member = body.expires, "/expires"
-    else:
-        assert body.lifetime is not None
-        expires, member = started + body.lifetime, "/lifetime"
-    if not expires > seconds:
-        raise invalid(member, "must not be over already")
-    return expires
+
+
+def _end(body: OpenTask | ExtendTask, started: float) -> float:
+    """When a task ends that began at a time."""
+    return started + (body.lifetime or 0.0) if body.expires is None else body.expires
 
 
 def _least(answer: Answer, member: str, asked: Any) -> Any:

@@ -20,6 +20,7 @@ class MemoryStore:
         self._entries: dict[bytes, Entry] = {}
         self._ends = Ends()
         self._lock = threading.Lock()
+        self._version = 0
 
     def __len__(self) -> int:
         """How many entries take up room, also ended ones that are not taken away yet."""
@@ -27,13 +28,10 @@ class MemoryStore:
 
     def read(self, keys: Collection[bytes], seconds: float) -> Snapshot:
         with self._lock:
-            found = dict(zip(keys, map(self._entries.get, keys), strict=True))
-        # Each decision reads the names of what may be revoked, and as a rule nothing is there.
-        if any(found.values()):
-            for key, entry in found.items():
-                if entry is not None and entry.expires is not None and entry.expires <= seconds:
-                    found[key] = None
-        return Snapshot(found)
+            # Each decision reads the names of what may be revoked, and as a rule nothing is there.
+            if self._entries.keys().isdisjoint(keys):
+                return Snapshot(dict.fromkeys(keys))
+            return Snapshot({key: self._live(key, seconds) for key in keys})
 
     def commit(self, snapshot: Snapshot, changes: Changes, seconds: float) -> bool:
         assert changes.keys() <= snapshot.entries.keys()
@@ -44,7 +42,11 @@ class MemoryStore:
             for key, entry in changes.items():
                 self._put(key, entry)
             self._sweep(seconds - GRACE)
+            self._version += 1
             return True
+
+    def version(self) -> object:
+        return self._version
 
     def close(self) -> None:
         pass

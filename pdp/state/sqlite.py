@@ -86,12 +86,21 @@ class SqliteStore:
                 self._copying.start()
         return done
 
+    def version(self) -> object:
+        # SQLite tells of what other connections have committed; our own we know.
+        return self._run(self._changed), self._commits
+
     def close(self) -> None:
         # What was made before a fork is the other process's to close.
         if self._process == os.getpid():
             if self._copying.is_alive():
                 self._copying.join()
             self._database.close()
+
+    def _changed(self) -> int:
+        (changed,) = self._database.execute("PRAGMA data_version").fetchone()
+        assert isinstance(changed, int)
+        return changed
 
     def _live(self, keys: tuple[bytes, ...], seconds: float) -> dict[bytes, Entry | None]:
         found: dict[bytes, Entry | None] = dict.fromkeys(keys)

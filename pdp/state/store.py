@@ -47,6 +47,9 @@ class Store(Protocol):
         When it gives True, the changes are there for everybody who shares the store.
         """
 
+    def version(self) -> object:
+        """What is another one when anybody has committed since: cheaper to ask for than to read again."""
+
     def close(self) -> None:
         """Let go of what the store holds open."""
 

@@ -106,11 +106,14 @@ class Tasks:
         return self._change(task_id, change, seconds)
 
     def extend(self, task_id: str, expires: float, seconds: float) -> Task:
-        """Have a task that runs expire later, but not after its `latest` and its parent's end."""
+        """Have a task that runs expire later, but not after its `latest` and its parent's end. The same once
+        more changes nothing."""
 
         def change(line: Sequence[Task], snapshot: Snapshot) -> Mapping[bytes, Entry | None]:
             _check_runs(line, snapshot, seconds)
             task, *above = line
+            if expires == task.expires:
+                return {}
             if not task.expires < expires <= min([task.latest, *(one.expires for one in above)]):
                 raise TaskError("beyond", "must be later than its end, and not after its latest", "expires")
             return {task_key(task_id): _entry(replace(task, expires=expires))}

@@ -189,7 +189,7 @@ class Wrapped:
                 cure = "bring back what the signing keys were wrapped with, or retire them"
                 raise SigningError(f"`{self._file}` is not there: {cure}") from None
             except OSError as error:
-                raise SigningError(f"`{self._file}` cannot be read: {error.strerror}") from None
+                raise SigningError(f"`{self._file}` cannot be used: {error.strerror}") from None
             if len(key) != _KEY_SIZE:
                 raise SigningError(f"`{self._file}` holds no key of {_KEY_SIZE} bytes")
             self._cipher = AESGCM(key)
