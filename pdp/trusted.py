@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 from pdp.believed import BundleFrom, IntrospectionFrom, IssuerTable, KeysFrom, ProofsTable, TrustDomainTable
 from pdp.evidence.dpop import Nonces, ProofPolicy
 from pdp.evidence.kept import Kept, Publish, Status
-from pdp.evidence.keys import parse_jwks
+from pdp.evidence.keys import ALGORITHMS, KeySet, parse_jwks
 from pdp.evidence.sources import Place, Source, Sources
 from pdp.evidence.spiffe import parse_bundle
 from pdp.evidence.trust import Audiences, Issuer, Keys, Trust, TrustDomain
 from pdp.evidence.verify import Verifier
 from pdp.evidence.workload_api import WorkloadApi
 from pdp.settings import Settings
+from pdp.tasks.own_keys import OwnKeys
+from pdp.tasks.signing import SigningKeys
+from pdp.tasks.wrap import ALGORITHMS as SIGNED_WITH
 
 if TYPE_CHECKING:
     from pdp.evidence.introspection import Introspection
@@ -31,11 +34,18 @@ class Trusted:
     """What one process believes. `verifier` holds the trust, which `sources` replace as keys come in.
 
     `secret` makes the nonces for proofs; the workers of one service share it, so that each takes the others'.
+    `keys` are those that sign here, where tokens are minted. `clients` holds the keys of the clients that have
+    them elsewhere than in the settings.
     """
 
-    def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
+    def __init__(
+        self, settings: Settings, secret: bytes | None = None, keys: SigningKeys | None = None
+    ) -> None:
+        self.clients: dict[str, KeySet] = {}
+        own = None if keys is None or settings.mint.issuer is None else _own(settings, settings.mint.issuer)
         trust = Trust(
-            {table.id: _issuer(table, settings) for table in settings.issuer},
+            {table.id: _issuer(table, settings) for table in settings.issuer}
+            | ({} if own is None else {own.id: own}),
             {table.name: _domain(table) for table in settings.trust_domain},
             proofs=_proofs(settings.proofs, secret or secrets.token_bytes(32)),
         )
@@ -50,6 +60,12 @@ class Trusted:
                     if table.keys is not None
                 ),
                 *(self._bundle(table) for table in settings.trust_domain),
+                *(() if own is None or keys is None else (self._own_keys(own, keys),)),
+                *(
+                    self._client(table.id, table.keys)
+                    for table in settings.client
+                    if table.keys is not None
+                ),
             ]
         )
 
@@ -72,8 +88,21 @@ class Trusted:
             keys = Keys(parse_jwks(data, use="sig", algorithms=issuer.algorithms), until)
             return lambda trust: trust.with_keys(name, keys)
 
-        place = _place(table, name if table.discovery else None)
+        place = place_of(table, name if table.discovery else None)
         return Source(name, place, self._publisher(read))
+
+    def _own_keys(self, own: Issuer, keys: SigningKeys) -> Kept:
+        def read(data: bytes, until: float) -> Callable[[Trust], Trust]:
+            found = Keys(parse_jwks(data, use="sig", algorithms=own.algorithms), until)
+            return lambda trust: trust.with_keys(own.id, found)
+
+        return OwnKeys(own.id, self._publisher(read), keys)
+
+    def _client(self, name: str, table: KeysFrom) -> Kept:
+        def publish(data: bytes, _: float) -> None:
+            self.clients[name] = parse_jwks(data, use="sig", algorithms=ALGORITHMS)
+
+        return Source(f"client {name}", place_of(table), publish)
 
     def _bundle(self, table: TrustDomainTable) -> Kept:
         def read(data: bytes, until: float) -> Callable[[Trust], Trust]:
@@ -82,7 +111,7 @@ class Trusted:
 
         at, publish = table.bundle, self._publisher(read)
         if at.workload_api is None:
-            return Source(table.name, _place(at), publish)
+            return Source(table.name, place_of(at), publish)
         refresh, stale = at.refresh.total_seconds(), at.stale.total_seconds()
         return WorkloadApi(table.name, at.workload_api, publish, refresh=refresh, stale=stale)
 
@@ -139,7 +168,7 @@ def _login(issuer: str, table: IntrospectionFrom) -> Login:
     return PrivateKeyJwt(client, table.key_file, table.audience or issuer)
 
 
-def _place(table: KeysFrom | BundleFrom, issuer: str | None = None) -> Place:
+def place_of(table: KeysFrom | BundleFrom, issuer: str | None = None) -> Place:
     return Place(
         table.file, table.url, issuer,
         table.refresh.total_seconds(), table.stale.total_seconds(), table.private, table.ca,
@@ -164,6 +193,23 @@ def _issuer(table: IssuerTable, settings: Settings) -> Issuer:
         single_use=table.single_use,
         trust_domains=frozenset(table.trust_domains),
         aliases=_aliases(table, settings),
+    )
+
+
+def _own(settings: Settings, issuer: str) -> Issuer:
+    """This decision point itself, which speaks of callers that others vouched for before."""
+    table = settings.mint
+    domains = {domain.name for domain in settings.trust_domain}
+    return Issuer(
+        issuer,
+        frozenset(SIGNED_WITH),
+        task="task",
+        max_lifetime=_seconds(table.lifetime),
+        max_age=_seconds(table.lifetime),
+        leeway=_seconds(table.leeway),
+        binding="any",
+        trust_domains=frozenset(domains.union(*(one.trust_domains for one in settings.issuer))),
+        own=True,
     )
 
 

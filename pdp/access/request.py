@@ -84,7 +84,7 @@ def shape(document: Any, limits: Limits = LIMITS) -> Request:
     """The request that a checked document is. Takes the document apart: it is of no use afterwards."""
     if type(document) is not dict:
         raise RequestError("", "a request is an object")
-    if not document.keys() <= _REQUEST:
+    if not _REQUEST.issuperset(document):
         raise _unknown("", document.keys() - _REQUEST, "a request has no such member")
     member = document.get
 
@@ -125,7 +125,7 @@ def shape(document: Any, limits: Limits = LIMITS) -> Request:
 
     task = member("task")
     if type(task) is dict:
-        if not task.keys() <= TASK:
+        if not TASK.issuperset(task):
             raise _unknown("/task", task.keys() - TASK, "a task has no such member")
     elif task is not None and type(task) is not str:
         raise RequestError("/task", "must be the id of a task, or an object")
@@ -158,16 +158,17 @@ def _check_credential(credential: Any) -> None:
     asserted = credential["asserted"]
     if type(asserted) is not dict:
         raise RequestError("/credential/asserted", "must be an object")
-    if not asserted.keys() <= ASSERTED:
+    if not ASSERTED.issuperset(asserted):
         unknown = asserted.keys() - ASSERTED
         raise _unknown("/credential/asserted", unknown, "cannot be asserted of a credential")
-    for name in ("age", "lifetime"):
-        if name not in asserted:
-            raise RequestError(f"/credential/asserted/{name}", "is missing")
+    if "age" not in asserted:
+        raise RequestError("/credential/asserted/age", "is missing")
+    if "lifetime" not in asserted:
+        raise RequestError("/credential/asserted/lifetime", "is missing")
 
 
 def _check_presented(credential: dict[str, Any]) -> None:
-    if not credential.keys() <= PRESENTED:
+    if not PRESENTED.issuperset(credential):
         raise _unknown("/credential", credential.keys() - PRESENTED, "a credential has no such member")
     for name in ("token", "scheme", "certificate", "xfcc"):
         if name in credential and type(credential[name]) is not str:

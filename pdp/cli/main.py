@@ -26,6 +26,7 @@ COMMANDS = {
     "config": ("pdp.cli.config", "app"),
     "trust": ("pdp.cli.trust", "app"),
     "keys": ("pdp.cli.keys", "app"),
+    "revoke": ("pdp.cli.revoke", "revoke"),
     "bench": ("pdp.cli.bench", "bench"),
     "version": ("pdp.cli.version", "version"),
 }

@@ -62,6 +62,7 @@ PROOF_REPLAYED: Final = "proof_replayed"
 TOKEN_REPLAYED: Final = "token_replayed"
 REPLAY_STORE_FULL: Final = "replay_store_full"
 STATE_UNAVAILABLE: Final = "state_unavailable"
+STATE_STALE: Final = "state_stale"
 CERTIFICATE_INVALID: Final = "certificate_invalid"
 CERTIFICATE_EXPIRED: Final = "certificate_expired"
 CERTIFICATE_UNTRUSTED: Final = "certificate_untrusted"
@@ -243,6 +244,11 @@ REFUSALS: Final[dict[str, Refusal]] = {
             STATE_UNAVAILABLE,
             "what the decision depends on could not be read or written",
             "ask again later",
+        ),
+        Refusal(
+            STATE_STALE,
+            "whether the credential was revoked is not known: who would tell was not heard for too long",
+            "get a new credential; the operator sees who is silent",
         ),
         Refusal(
             CERTIFICATE_INVALID,

@@ -28,6 +28,8 @@ from pdp.point import DecisionPoint
 from pdp.service import messages
 from pdp.service.hot import BATCH, DECIDE, Application, Hot, Receive, Scope, Send
 from pdp.service.metrics import CONTENT_TYPE, Metrics
+from pdp.service.minting import Minting, missing
+from pdp.service.oauth import router as oauth_routes
 from pdp.service.opaque import asker
 from pdp.service.own import PROBLEM, Own, Problem, unfit
 from pdp.service.reload import Reloader
@@ -52,6 +54,7 @@ def application(
     remembered: Remembered,
     close: Callable[[], None],
     url: str,
+    minting: Minting | None = None,
 ) -> Application:
     """The whole service. `close` is called when it has answered its last request; `url` is where it listens,
     or empty."""
@@ -122,6 +125,7 @@ def application(
     nonce = None if nonces is None else lambda: nonces.current(time.time())
     own = Own(point, settings.server.url or url, proofs.algorithms, nonce, unix, trusted.introspection)
     rare.include_router(task_routes(own, remembered.tasks))
+    rare.include_router(oauth_routes(own, minting, missing(settings)))
 
     @rare.exception_handler(Problem)
     async def told(_: Request, error: Problem) -> Response:

@@ -75,6 +75,10 @@ class Direct(HttpToolsProtocol):
             else:
                 self._hand_over()
 
+    def on_message_begin(self) -> None:
+        # Not yet the scope, which only the usual way needs.
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         parser = self.parser
         if (
@@ -92,7 +96,7 @@ class Direct(HttpToolsProtocol):
         ):
             self._body = []
         else:
-            super().on_headers_complete()
+            self._as_usual()
 
     def on_body(self, body: bytes) -> None:
         if self._body is None:
@@ -144,9 +148,17 @@ class Direct(HttpToolsProtocol):
     def _hand_over(self) -> None:
         """The request goes the usual way after all, from its beginning."""
         parts = self._forget()
-        super().on_headers_complete()
+        self._as_usual()
         for part in parts:
             super().on_body(part)
+
+    def _as_usual(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        # The list is in the scope, too.
+        self.headers.extend(headers)
+        super().on_headers_complete()
 
     def _forget(self) -> list[bytes]:
         """No request is answered here now; gives what has come of the last one's body."""

@@ -87,6 +87,22 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._signals = Counter(
+            "pdp_signals",
+            "Signals, by transmitter and what came of them.",
+            ("transmitter", "outcome"),
+            registry=registry,
+        )
+        self._silent = Gauge(
+            "pdp_signals_silent",
+            "1 while a transmitter is not heard for longer than it should.",
+            ("transmitter",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._alarms = Counter(
+            "pdp_alarms", "Credentials used as nobody should, by kind.", ("kind",), registry=registry
+        )
         self._log_lines = Counter(
             "pdp_decision_log_lines", "Lines of the decision log, by fate.", ("fate",), registry=registry
         )
@@ -126,6 +142,18 @@ class Metrics:
         if read is not None:
             self._keys_read.labels(of).set(read)
         self._keys_stale.labels(of).set(stale)
+
+    def signal(self, transmitter: str, outcome: str) -> None:
+        """Count one signal."""
+        self._signals.labels(transmitter, outcome).inc()
+
+    def silent(self, transmitter: str, silent: bool) -> None:
+        """Whether a transmitter is not heard."""
+        self._silent.labels(transmitter).set(silent)
+
+    def alarm(self, kind: str) -> None:
+        """Count one alarm."""
+        self._alarms.labels(kind).inc()
 
     def took(self, seconds: float) -> None:
         """Count the time of one answer."""

@@ -39,6 +39,7 @@ class Remembered:
         """`shared` is the folder of a service with several workers, whose supervisor made it."""
         self.secret = (shared / _SECRET).read_bytes() if shared is not None else secrets.token_bytes(32)
         path = settings.state.path or (None if shared is None else shared / _STATE)
+        self._path = path
         self._stores: list[Store] = []
         if settings.state.path is not None:
             _make_folder(settings.state.path.parent)
@@ -68,6 +69,10 @@ class Remembered:
                 await asyncio.to_thread(self.sightings.share, time.time())
             except StoreError:
                 log.exception("what was seen cannot be shared")
+
+    def opened(self) -> Store:
+        """A connection more, for what is to last; raises `StoreError`."""
+        return self._opened(self._path, durable=True)
 
     def close(self) -> None:
         """Share what is left, and let go of the store."""

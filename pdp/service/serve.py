@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
+from pdp.evidence.keys import KeysError
 from pdp.language import render
 from pdp.language.diagnostic import PolicyError
 from pdp.load import SERVING, Loader
@@ -25,6 +26,7 @@ from pdp.service.app import application
 from pdp.service.direct import Direct
 from pdp.service.listen import url_of
 from pdp.service.metrics import MULTIPROCESS, Metrics
+from pdp.service.minting import keys_of, minting
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
 from pdp.settings import Settings
@@ -74,10 +76,11 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
             return USAGE
     try:
         remembered = Remembered(settings, shared_folder())
+        keys = keys_of(settings, remembered)
     except StoreError as error:
         log.error("the state cannot be used: %s", error)
         return USAGE
-    trusted = Trusted(settings, remembered.secret)
+    trusted = Trusted(settings, remembered.secret, keys)
     metrics = Metrics(decisions.counts if decisions else lambda: (0, 0))
     point = DecisionPoint(
         program,
@@ -88,6 +91,11 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
         knowledge=remembered.knowledge,
         record=_recorder(metrics, decisions),
     )
+    try:
+        minted = None if keys is None else minting(settings, point, trusted, remembered, keys)
+    except KeysError as error:
+        log.error("the keys of a client cannot be used: %s", error)
+        return USAGE
     reloader = Reloader(point, loader.load, policies.path, metrics, watch=policies.reload)
     close = decisions.close if decisions else _nothing
     app = application(
@@ -99,6 +107,7 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
         remembered=remembered,
         close=close,
         url=url_of(listening),
+        minting=minted,
     )
     config = uvicorn.Config(
         app,

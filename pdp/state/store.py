@@ -1,8 +1,8 @@
 """What a store is: two methods, so that memory, SQLite and Redis mean the same.
 
 `read` gives what stands under some keys, `commit` changes them if nobody did in between. Whoever loses
-that race reads again and tries once more; a store never merges, and never half commits. Knows nothing of
-what is stored.
+that race reads again and tries once more; a store never merges, and never half commits. `version` spares who
+asks the same again and again. Knows nothing of what is stored.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ METHODS: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_
 
 # An assertion is made for one request. Its `iat` is optional (RFC 7523 section 3), so its end is held to this.
 _LIFETIME: Final = 600
-_AHEAD: Final = 30
 _TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 
 
@@ -71,13 +70,20 @@ class Clients:
     """
 
     def __init__(
-        self, tables: Iterable[ClientTable], verifier: Verifier, replay: Replay, audiences: frozenset[str]
+        self,
+        tables: Iterable[ClientTable],
+        keys: Mapping[str, KeySet],
+        verifier: Verifier,
+        replay: Replay,
+        audiences: frozenset[str],
     ) -> None:
-        """Raises `KeysError` for keys in the settings that cannot be used."""
+        """`keys` are those that are kept elsewhere than in the settings, and may change. Raises `KeysError`
+        for keys in the settings that cannot be used."""
         self._verifier = verifier
         self._replay = replay
         self._audiences = audiences
         self._clients: dict[str, Client] = {}
+        self._kept = keys
         self._keys: dict[str, KeySet] = {}
         for table in tables:
             fits = None if table.spiffe is None else caller_pattern(table.spiffe)
@@ -85,13 +91,10 @@ class Clients:
                 table.id, table.kind, table.services, table.exchange, table.thumbprint, fits
             )
             if table.jwks:
-                self.publish(table.id, parse_keys(table.jwks, use="sig", algorithms=ALGORITHMS))
-
-    def publish(self, client: str, keys: KeySet) -> None:
-        """Believe that a client's assertions are signed with these keys, from now on."""
-        if not keys.keys:
-            raise KeysError("it has no key that can be used")
-        self._keys[client] = keys
+                found = parse_keys(table.jwks, use="sig", algorithms=ALGORITHMS)
+                if not found.keys:
+                    raise KeysError(f"`{table.id}` has no key that can be used")
+                self._keys[table.id] = found
 
     def authenticate(self, form: Mapping[str, str], presented: Presented, now: datetime) -> Asking:
         """Who sent a form; raises `OAuthError`, and `StoreError`. `presented` has the certificate, if any.
@@ -127,7 +130,7 @@ class Clients:
         """The client that made an assertion (RFC 7523 section 3), and made it for us, now, and once."""
         claims, seconds = jws.claims, now.timestamp()
         said = name(claims, "iss")
-        client, keys = self._clients.get(said), self._keys.get(said)
+        client, keys = self._clients.get(said), self._keys.get(said) or self._kept.get(said)
         if client is None or keys is None or name(claims, "sub") != said:
             raise _unknown()
         if media_type(jws.header.get("typ")) not in _TYPES:
@@ -139,7 +142,9 @@ class Clients:
             raise _unknown()
         expires, jti = time(claims, "exp"), name(claims, "jti", JTI_LIMIT)
         issued = time(claims, "iat") if "iat" in claims else expires - _LIFETIME
-        begins = max(issued, time(claims, "nbf") if "nbf" in claims else issued) - _AHEAD
+        # Made by the same clocks as proofs are.
+        ahead = self._verifier.trust.proofs.max_ahead
+        begins = max(issued, time(claims, "nbf") if "nbf" in claims else issued) - ahead
         if not begins <= seconds < expires <= seconds + _LIFETIME:
             raise _unknown()
         use = Use(("client assertion", said, jti), begins, expires, said)
@@ -178,6 +183,7 @@ class Clients:
                 seconds = now.timestamp()
                 times = (peer.begins, peer.expires) if peer.expires else (seconds, seconds + _LIFETIME)
                 evidence = _evidence(client, peer.digest, *times, thumbprint)
+                evidence = replace(evidence, binding="mtls", bound=True)
                 return Asking(client, evidence, peer)
         raise _unknown()
 

@@ -5,14 +5,14 @@ Reads, and changes nothing but what an allow uses up. Knows evidence, tasks and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from pdp.access.values import Record
 from pdp.evidence.evidence import Evidence
-from pdp.evidence.refusals import TASK_ENDED, EvidenceError
+from pdp.evidence.refusals import STATE_STALE, TASK_ENDED, EvidenceError
 from pdp.gather import known_task
 from pdp.state.store import Store
 from pdp.tasks.revocation import Revocations, check
@@ -21,6 +21,8 @@ from pdp.tasks.tasks import TaskError, Tasks, task_key, task_of
 
 OWN: Final = "pdp"
 """The audience of what is asked of pdp about itself."""
+_REMEMBERED: Final = 16_384
+_NEVER: Final = float("inf")
 
 
 class Known(Struct, frozen=True, gc=False):
@@ -36,31 +38,52 @@ class Known(Struct, frozen=True, gc=False):
 
 
 class Knowledge:
-    """The tasks and revocations of a store. Methods raise `StoreError`, and `EvidenceError` for refusals."""
+    """The tasks and revocations of a store. Methods raise `StoreError`, and `EvidenceError` for refusals.
+
+    `silent` is replaced whole: while nobody tells what of an issuer was revoked, what it issued longer ago
+    than so many seconds is refused, by the name under which all of the issuer may be revoked.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.silent: Mapping[bytes, float] = {}
         self.tasks = Tasks(store)
         self.revocations = Revocations(store)
+        # Which credentials were found not to be revoked, and when, at this version of the store.
+        self._version: object = None
+        self._sound: dict[bytes, float] = {}
 
     def look(self, evidence: Evidence | None, task_id: str | None, seconds: float) -> Known | None:
         """What is known at this moment of a credential and a task; None where there is no such task.
 
         Refuses a credential that was revoked. What was acknowledged before this is asked is known here.
         """
-        names = () if evidence is None else self.revocations.names(evidence)
-        keys = names if task_id is None else (*names, task_key(task_id))
-        if not keys:
-            return None
-        found = self._store.read(keys, seconds)
         if evidence is not None:
-            check(found.entries, names, evidence.issued)
-            if evidence.descends is not None:
-                # What came of something that is revoked is no newer for having been made later.
-                check(found.entries, evidence.lineage, evidence.descends)
-        if task_id is None or found.entries[task_key(task_id)] is None:
+            self._check(evidence, seconds)
+            if self.silent:
+                self._check_age(evidence, seconds)
+        if task_id is None:
+            return None
+        found = self._store.read((task_key(task_id),), seconds)
+        if found.entries[task_key(task_id)] is None:
             return None
         return self._stands(task_of(found, task_id), seconds)
+
+    def _check(self, evidence: Evidence, seconds: float) -> None:
+        """Refuses a credential that was revoked. One that was not is not, until anything changes at all."""
+        version = self._store.version()
+        if version != self._version or len(self._sound) >= _REMEMBERED:
+            self._version, self._sound = version, {}
+        # Asked as of an earlier time, what has ended since is there again.
+        if seconds >= self._sound.get(evidence.identity, _NEVER):
+            return
+        names = self.revocations.names(evidence)
+        found = self._store.read(names, seconds).entries
+        check(found, names, evidence.issued)
+        if evidence.descends is not None:
+            # What came of something that is revoked is no newer for having been made later.
+            check(found, evidence.lineage, evidence.descends)
+        self._sound[evidence.identity] = seconds
 
     def use(self, known: Known, seconds: float) -> None:
         """Use the task up by one, where its uses are counted."""
@@ -69,6 +92,13 @@ class Knowledge:
                 self.tasks.use(known.task.id, seconds)
             except TaskError:
                 raise EvidenceError(TASK_ENDED) from None
+
+    def _check_age(self, evidence: Evidence, seconds: float) -> None:
+        silent = self.silent
+        issued = evidence.issued if evidence.descends is None else min(evidence.issued, evidence.descends)
+        for one in self.revocations.names(evidence):
+            if one in silent and seconds >= issued + silent[one]:
+                raise EvidenceError(STATE_STALE)
 
     def _stands(self, task: Task, seconds: float) -> Known:
         line: Sequence[Task] = (task,)

@@ -6,7 +6,7 @@ Whoever asks is told nothing of a token that does not hold, or that the policies
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from pdp.tasks.granted import Rule
 from pdp.tasks.known import Knowledge
 from pdp.tasks.mint import ACCESS_TOKEN, TRANSACTION_TOKEN
 from pdp.tasks.oauth_errors import OAuthError
+from pdp.tasks.revocation import Kind, Revocations
 
 _TYPES: Final = frozenset((ACCESS_TOKEN, TRANSACTION_TOKEN))
 # What is told of a token: what it says itself, but for what it comes from.
@@ -26,16 +27,35 @@ _TOLD: Final = (
     "iss", "sub", "aud", "client_id", "exp", "iat", "jti", "scope", "cnf", "act", "task", "txn",
 )  # fmt: skip
 INACTIVE: Final[Mapping[str, Any]] = {"active": False}
+_FOR_GOOD: Final = float("inf")
+# A clock that is set back must not find a revocation forgotten, and its token alive (seconds).
+_AHEAD: Final = 300.0
 
 
 class OwnTokens:
     """The tokens of the issuer called `issuer`, which is this decision point."""
 
-    def __init__(self, issuer: str, verifier: Verifier, knowledge: Knowledge, rule: Rule) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        verifier: Verifier,
+        knowledge: Knowledge,
+        revocations: Revocations,
+        rule: Rule,
+    ) -> None:
+        """`knowledge` is asked within decisions, too, and `revocations` only when there is one to be kept."""
         self._issuer = issuer
+        self._revocations = revocations
         self._verifier = verifier
         self._knowledge = knowledge
         self._rule = rule
+
+    def check(self, asking: Asking, now: datetime) -> None:
+        """Refuses a client of which, or of whose key, everything was revoked; raises `StoreError`, too."""
+        try:
+            self._knowledge.look(asking.evidence, None, now.timestamp())
+        except EvidenceError:
+            raise OAuthError("invalid_client", "who asks is not known") from None
 
     def introspect(self, token: str, asking: Asking, now: datetime) -> Mapping[str, Any]:
         """What a client is told of a token (RFC 7662 section 2.2); raises `StoreError`.
@@ -62,8 +82,9 @@ class OwnTokens:
             told["token_type"] = "DPoP" if "jkt" in claims.get("cnf", ()) else "Bearer"
         return told
 
-    def revoke(self, token: str, asking: Asking, now: datetime) -> None:
-        """Revoke a token, and what comes of it; raises `OAuthError`, and `StoreError`.
+    def revocation(self, token: str, asking: Asking, now: datetime) -> Callable[[], None]:
+        """What revokes a token, and what comes of it, once it is called; that waits for the disk, and raises
+        `StoreError`. Raises `OAuthError`.
 
         One that does not hold is as good as revoked (RFC 7009 section 2.2). Whoever was given a token of ours
         may revoke it; else the policies say who may, also for other issuers' tokens.
@@ -72,24 +93,27 @@ class OwnTokens:
         try:
             evidence = self._verifier.stated(token, now, _TYPES if own else None).evidence
         except EvidenceError:
-            return
+            return _nothing
         given = own and evidence.client == asking.client.id
         if not given and not self._allowed(asking, "token.revoke", evidence, now):
             raise OAuthError("unauthorized_client", "the policies do not let this client revoke it")
         by, reason = asking.name, "its holder revoked it" if given else "who has it revoked it"
-        # Nothing that comes of it lives longer.
-        until, seconds = evidence.expires + 60.0, now.timestamp()
-        revoke = self._knowledge.revocations.revoke
+        name: tuple[Kind, *tuple[str, ...]] = ("credential", evidence.identity.hex())
         if evidence.issuer is not None and evidence.id is not None:
-            revoke(
-                "token", evidence.issuer, evidence.id,
-                before=evidence.expires, by=by, reason=reason, until=until, seconds=seconds,
-            )  # fmt: skip
-        else:
-            revoke(
-                "credential", evidence.identity.hex(),
-                before=evidence.expires, by=by, reason=reason, until=until, seconds=seconds,
-            )  # fmt: skip
+            name = ("token", evidence.issuer, evidence.id)
+
+        def revoke() -> None:
+            self._revocations.revoke(
+                *name,
+                # Whatever comes of it says the same of it, whenever that was made; and lives no longer.
+                before=_FOR_GOOD,
+                by=by,
+                reason=reason,
+                until=evidence.expires + _AHEAD,
+                seconds=now.timestamp(),
+            )
+
+        return revoke
 
     def _allowed(self, asking: Asking, action: str, evidence: Evidence, now: datetime) -> bool:
         caller = evidence.caller
@@ -108,6 +132,10 @@ class OwnTokens:
         decision = self._rule(asking, action, evidence.audiences[0], about, None, now)
         # There is nothing that could be done to carry out an obligation.
         return decision.decision == "allow" and not decision.obligations
+
+
+def _nothing() -> None:
+    """What does not hold need not be revoked."""
 
 
 def _claims(token: str) -> Mapping[str, Any]:

@@ -216,3 +216,30 @@ class _Busy(MemoryStore):
 def test_a_race_that_is_lost_again_and_again_is_told() -> None:
     with pytest.raises(StoreError):
         revoke(_Busy(), "all")
+
+
+def test_what_was_found_sound_is_looked_at_again_when_anybody_has_changed_anything(tmp_path: Path) -> None:
+    mine, others = SqliteStore(tmp_path / "state"), SqliteStore(tmp_path / "state")
+    knowledge = Knowledge(mine)
+    for _ in range(2):
+        assert knowledge.look(EVIDENCE, None, 1_100.0) is None
+    for store in (others, mine):
+        revoke(store, "caller", "somebody else")
+        assert knowledge.look(EVIDENCE, None, 1_100.0) is None
+    revoke(others, "caller", "agent", before=ISSUED + 1, until=1_200.0)
+    with pytest.raises(EvidenceError):
+        knowledge.look(EVIDENCE, None, 1_100.0)
+    assert knowledge.look(EVIDENCE, None, 1_200.0) is None
+    # As of a time at which the revocation still stood.
+    with pytest.raises(EvidenceError):
+        knowledge.look(EVIDENCE, None, 1_199.0)
+    for store in (mine, others):
+        store.close()
+
+
+def test_what_is_sound_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdp.tasks.known._REMEMBERED", 2)
+    knowledge = Knowledge(MemoryStore())
+    for number in range(5):
+        assert knowledge.look(replace(EVIDENCE, identity=bytes([number]) * 32), None, 1_100.0) is None
+        assert len(knowledge._sound) <= 2

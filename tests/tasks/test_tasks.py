@@ -57,14 +57,15 @@ def everything(_: Now) -> bool:
     return True
 
 
-def ids(tasks: Tasks, **options: Any) -> list[str]:
+def ids(
+    tasks: Tasks, *, wanted: Any = everything, seconds: float = NOW, owner: str | None = None, limit: int = 7
+) -> list[str]:
     """All that are listed, page by page."""
     found: list[str] = []
     after = None
     while True:
-        listed = tasks.list(options.get("wanted", everything), options.get("seconds", NOW),
-                            owner=options.get("owner"), after=after, limit=options.get("limit", 7))  # fmt: skip
-        assert len(listed.tasks) <= options.get("limit", 7)
+        listed = tasks.list(wanted, seconds, owner=owner, after=after, limit=limit)
+        assert len(listed.tasks) <= limit
         found += [one.task.id for one in listed.tasks]
         after = listed.after
         if after is None:
@@ -573,8 +574,8 @@ for _ in range(int(sys.argv[2])):
 def test_what_was_acknowledged_stays_when_workers_are_killed(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     processes = [start(KILLED, path, 40), start(KILLED, path, 40)]
-    told = [json.loads(line) for process in processes for line in process.communicate(timeout=100)[0].split("\n")
-            if line]  # fmt: skip
+    lines = [line for process in processes for line in process.communicate(timeout=100)[0].splitlines()]
+    told = [json.loads(line) for line in lines]
     assert [process.returncode for process in processes] == [0, 0]
     assert {kind for kind, _, _ in told} == {"open", "use", "extend", "completed", "cancelled"}
     with closing(SqliteStore(path)) as store:

@@ -1,0 +1,152 @@
+"""`pdp revoke`: what was issued counts no longer, from this moment on, with all that came of it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pdp.cli.policies import DEFAULT, ConfigOption
+from pdp.cli.terminal import stop
+
+if TYPE_CHECKING:
+    from pdp.settings import Settings
+
+# What more than one party lives by: a slip of the hand must not end it.
+_MASS = frozenset({"issuer", "all"})
+# What is revoked by these was meant for good: whatever says later that it was issued after is no better.
+_FOR_GOOD = frozenset({"token", "credential", "key", "task"})
+
+
+def revoke(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="`token`, `credential`, `caller`, `party`, `issuer`, `key`, `client`, `task`, `all`; or what an "
+            "issuer says of a subject: `subject`, `session`, `email`, `tenant`.",
+        ),
+    ],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="What it is called; see below.")
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Revoke what was issued before, as in 2026-11-25T10:00:00Z. Left out: now; for good where the "
+            "kind is `token`, `credential`, `key` or `task`.",
+            show_default=False,
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept beside.")] = "",
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When it may be forgotten. Left out: never.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Needed for `issuer` and `all`.")] = False,
+    config: ConfigOption = None,
+    format: Annotated[str, typer.Option(help="`text` or `json`.")] = "text",
+) -> None:
+    """Revoke credentials, and whatever was exchanged for them.
+
+    When the command has ended, no worker on this machine allows anything with them. Nothing takes a revocation
+    back; who is let in again gets what is issued later.
+
+    - `pdp revoke token https://sts.example 7f1c…` — a token, by its issuer and id
+    - `pdp revoke caller spiffe://prod.example/ns/batch/sa/nightly` — all of a caller; `party`: also where it acts
+      for others, or others act for it
+    - `pdp revoke key NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs` — all that a key signed, or is bound to
+    - `pdp revoke issuer https://sts.example --before 2026-11-25T10:00:00Z --yes` — all that it issued until then
+    - `pdp revoke all --yes` — everything
+
+    Exit codes: 0 it is revoked, 2 it cannot be: no valid settings or state, or not what the kind takes.
+    """
+    from pdp.state.sqlite import SqliteStore
+    from pdp.state.store import StoreError
+    from pdp.tasks.revocation import FIELDS, KINDS, Revocations
+
+    if format not in ("text", "json"):
+        stop(f"`{format}` is no format", "use --format text or --format json")
+    known = next((one for one in KINDS if one == kind), None)
+    if known is None:
+        stop(f"`{kind}` is nothing to revoke by", f"use one of {', '.join(KINDS)}")
+    values = names or []
+    if len(values) != FIELDS[known] or not all(values):
+        stop(f"`{kind}` takes {_count(FIELDS[known])}, and got {len(values)}", "see `pdp revoke --help`")
+    if known in _MASS and not yes:
+        stop(f"`pdp revoke {kind}` revokes for many at once", "say --yes if that is what you mean")
+    now = time.time()
+    earliest = float("inf") if known in _FOR_GOOD else now
+    if before is not None:
+        earliest = _time(before, "--before")
+    ends = None if until is None else _time(until, "--until")
+    if ends is not None and ends <= now:
+        stop("`--until` has passed", "nothing would be revoked")
+    path = _state(config)
+    try:
+        store = SqliteStore(path)
+        try:
+            Revocations(store).revoke(
+                known, *values, before=earliest, by=_who(), reason=reason, until=ends, seconds=now
+            )
+        finally:
+            store.close()
+    except StoreError as error:
+        stop(str(error))
+    said = None if earliest == float("inf") else _text(earliest)
+    if format == "json":
+        told = {"kind": kind, "names": values, "before": said, "until": None if ends is None else _text(ends)}
+        typer.echo(json.dumps({**told, "reason": reason, "by": _who()}, indent=2))
+    else:
+        when = "for good" if said is None else f"issued before {said}"
+        typer.echo(f"revoked: {' '.join((kind, *values))}, {when}")
+
+
+def _settings(config: Path | None) -> Settings:
+    from pdp.settings import SettingsError, find, read
+
+    try:
+        return read(config or find(DEFAULT))
+    except SettingsError as error:
+        stop(str(error), "`pdp config check` tells each problem on its own")
+
+
+def _state(config: Path | None) -> Path:
+    """The file of the state; exit code 2 where there is none."""
+    path = _settings(config).state.path
+    if path is None:
+        stop("revocations are kept in the state, and it has no file", "set `path` of `[state]`")
+    if not path.exists():
+        stop(f"there is no `{path}`", "`pdp serve` makes it")
+    return path
+
+
+def _time(text: str, option: str) -> float:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        stop(f"`{option} {text}` is no time with its offset", "write it as 2026-11-25T10:00:00Z")
+    return found.timestamp()
+
+
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _who() -> str:
+    try:
+        return f"operator {getpass.getuser()}"
+    except (OSError, KeyError):
+        return "operator"
+
+
+def _count(number: int) -> str:
+    return {0: "no name", 1: "one name", 2: "two names"}[number]
