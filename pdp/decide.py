@@ -5,6 +5,7 @@ The same as `rules.interpret.interpret` says (LANGUAGE.md section 5), found by t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -22,25 +23,52 @@ def decide(program: Program, request: Request, facts: Facts) -> Decision:
     not. 2. The duties of rules that apply are evaluated; a permit whose obligation fails does not apply. 3. A
     forbid that applies denies; else a permit that applies allows; else no rule speaks for the request.
     """
-    applying: list[CompiledRule] = []
+    found = program.index.known.get((request.audience, request.action, request.resource_type))
+    if found is None:
+        found = program.index.look_up(request.audience, request.action, request.resource_type)
+    rules = found if isinstance(found, tuple) else found.find(facts)
+    first: CompiledRule | None = None
+    failure: Failure | None = None
+    try:
+        for rule in rules:
+            # Not called as what it looks like, a method: looking for one of that name takes longer.
+            applies = rule.applies
+            if applies(facts):
+                if first is not None or rule.duties:
+                    break
+                first = rule
+        else:
+            # What most requests come to is told of one rule or of none.
+            return program.silent if first is None else program.alone[first]
+    except (Failed, KeyError) as error:
+        failure = _failure(rule, error)
+    return _weigh(program, facts, rules, rules.index(rule), first, failure)
+
+
+def _weigh(
+    program: Program,
+    facts: Facts,
+    rules: Sequence[CompiledRule],
+    at: int,
+    first: CompiledRule | None,
+    failure: Failure | None,
+) -> Decision:
+    """The decision where there is more to it. Of `rules` all before the one `at` were asked, of which `first`
+    applies; so was this one, which applies if there is no `failure`.
+    """
+    applying = [] if first is None else [first]
     failures: _Failures = {}
     # 1.
-    for rule in program.index.find(request.audience, request.action, request.resource_type, facts):
-        applies = rule.applies
+    if failure is None:
+        applying.append(rules[at])
+    else:
+        _failed(rules[at], failure, applying, failures)
+    for rule in rules[at + 1 :]:
         try:
-            if applies(facts):
+            if rule.applies(facts):
                 applying.append(rule)
         except (Failed, KeyError) as error:
-            failures[rule.identity] = _failure(rule, error)
-            if rule.forbids:
-                # A forbid that cannot be ruled out stands; a permit that cannot be shown does not.
-                applying.append(rule)
-    # What most requests come to was told at load.
-    if not failures:
-        if len(applying) == 1 and not applying[0].duties:
-            return program.alone[applying[0]]
-        if not applying:
-            return program.silent
+            _failed(rule, _failure(rule, error), applying, failures)
     # 2.
     duties: _Duties = {}
     applying = [rule for rule in applying if not rule.duties or _carry_out(rule, facts, duties, failures)]
@@ -53,6 +81,13 @@ _Duties: TypeAlias = dict[CompiledRule, list[tuple[bool, Obligation]]]
 """What each rule asks for, in the order written, with whether it must be done."""
 _Failures: TypeAlias = dict[str, Failure]
 """What failed first of each rule."""
+
+
+def _failed(rule: CompiledRule, failure: Failure, applying: list[CompiledRule], failures: _Failures) -> None:
+    failures[rule.identity] = failure
+    if rule.forbids:
+        # A forbid that cannot be ruled out stands; a permit that cannot be shown does not.
+        applying.append(rule)
 
 
 def _carry_out(rule: CompiledRule, facts: Facts, duties: _Duties, failures: _Failures) -> bool:

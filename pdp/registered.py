@@ -37,10 +37,10 @@ def _thumbprint(text: str) -> str:
 class ClientTable(Section):
     """`[[client]]`: who may ask for tokens, by its `id`.
 
-    It proves who it is in one way or several: with an assertion that it signs (RFC 7523) with a key of the JWK
-    set at `keys`, or among `jwks`, which are written here; with the certificate of this SHA-256 `thumbprint`,
-    told by an enforcement point that may (`certificates`); or with the SVID of a workload whose ID fits `spiffe`,
-    a pattern as rules have it. There are no secrets that both know.
+    It proves who it is in one way or several: with an assertion that it signs (RFC 7523) with a key of the
+    JWK set at `keys`, or among `jwks`, which are written here; with the certificate of this SHA-256
+    `thumbprint`, told by an enforcement point that may (`certificates`); or with the SVID of a workload whose
+    ID fits `spiffe`, a pattern as rules have it. There are no secrets that both know.
 
     `services` are the audiences that it is itself: it may exchange what was made for them. Without `exchange`
     it may ask about tokens, and for none.

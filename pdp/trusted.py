@@ -34,7 +34,7 @@ class Trusted:
     """What one process believes. `verifier` holds the trust, which `sources` replace as keys come in.
 
     `secret` makes the nonces for proofs; the workers of one service share it, so that each takes the others'.
-    `keys` are those that sign here, where tokens are minted. `clients` holds the keys of the clients that have
+    `keys` are those that sign here, where tokens are minted. `clients` holds the keys of clients that have
     them elsewhere than in the settings.
     """
 

@@ -287,6 +287,18 @@ def test_a_variable_that_sets_nothing_is_told(
         ("server = 1", "server: must be a table"),
         ("[server]\nport = 70000", "server.port: must be at most 65535"),
         ("[server]\nport = 1.5", "server.port: must be a whole number"),
+        (
+            '[server]\nurl = "https://pdp.example/"',
+            "server.url: must end with a host or a path, as in https://pdp.example",
+        ),
+        (
+            '[server]\nurl = "https://pdp.example?a=b"',
+            "server.url: must end with a host or a path, as in https://pdp.example",
+        ),
+        (
+            '[server]\nurl = "http://pdp.example"',
+            "server.url: `http://pdp.example` is not https, and not on this machine",
+        ),
         ('[server]\nuds_mode = "999"', 'server.uds_mode: must be three octal digits, such as "660"'),
         ("[server]\nworkers = 0", "server.workers: must be at least 1"),
         ("[server]\ndrain = 5", 'server.drain: must be a duration such as "15m"'),

@@ -27,6 +27,7 @@ COMMANDS = {
     "trust": ("pdp.cli.trust", "app"),
     "keys": ("pdp.cli.keys", "app"),
     "revoke": ("pdp.cli.revoke", "revoke"),
+    "state": ("pdp.cli.state", "app"),
     "bench": ("pdp.cli.bench", "bench"),
     "version": ("pdp.cli.version", "version"),
 }

@@ -28,8 +28,8 @@ def revoke(
         str,
         typer.Argument(
             metavar="KIND",
-            help="`token`, `credential`, `caller`, `party`, `issuer`, `key`, `client`, `task`, `all`; or what an "
-            "issuer says of a subject: `subject`, `session`, `email`, `tenant`.",
+            help="`token`, `credential`, `caller`, `party`, `issuer`, `key`, `client`, `task`, `all`; or "
+            "what an issuer says of a subject: `subject`, `session`, `email`, `tenant`.",
         ),
     ],
     names: Annotated[
@@ -39,8 +39,8 @@ def revoke(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Revoke what was issued before, as in 2026-11-25T10:00:00Z. Left out: now; for good where the "
-            "kind is `token`, `credential`, `key` or `task`.",
+            help="Revoke what was issued before, as in 2026-11-25T10:00:00Z. Left out: now; for good where "
+            "the kind is `token`, `credential`, `key` or `task`.",
             show_default=False,
         ),
     ] = None,
@@ -55,20 +55,21 @@ def revoke(
 ) -> None:
     """Revoke credentials, and whatever was exchanged for them.
 
-    When the command has ended, no worker on this machine allows anything with them. Nothing takes a revocation
-    back; who is let in again gets what is issued later.
+    When the command has ended, no worker on this machine allows anything with them. Nothing takes a
+    revocation back; who is let in again gets what is issued later.
 
     - `pdp revoke token https://sts.example 7f1c…` — a token, by its issuer and id
-    - `pdp revoke caller spiffe://prod.example/ns/batch/sa/nightly` — all of a caller; `party`: also where it acts
-      for others, or others act for it
+    - `pdp revoke caller spiffe://prod.example/ns/batch/sa/nightly` — all of a caller; `party`: also where
+      others act for it, or acted before
     - `pdp revoke key NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs` — all that a key signed, or is bound to
-    - `pdp revoke issuer https://sts.example --before 2026-11-25T10:00:00Z --yes` — all that it issued until then
+    - `pdp revoke issuer https://sts.example --before 2026-11-25T10:00:00Z --yes` — all it issued until then
     - `pdp revoke all --yes` — everything
 
     Exit codes: 0 it is revoked, 2 it cannot be: no valid settings or state, or not what the kind takes.
     """
     from pdp.state.sqlite import SqliteStore
     from pdp.state.store import StoreError
+    from pdp.tasks.outbox import Outbox
     from pdp.tasks.revocation import FIELDS, KINDS, Revocations
 
     if format not in ("text", "json"):
@@ -92,7 +93,7 @@ def revoke(
     try:
         store = SqliteStore(path)
         try:
-            Revocations(store).revoke(
+            Revocations(store, Outbox(_settings(config).receiver)).revoke(
                 known, *values, before=earliest, by=_who(), reason=reason, until=ends, seconds=now
             )
         finally:

@@ -121,6 +121,8 @@ class _Emit:
                 record, name, fallback = rest
                 get = ast.Attribute(self.of(record, where), "get", _LOAD, **where)
                 return ast.Call(get, [ast.Constant(name, **where), self.of(fallback, where)], [], **where)
+            case "part":
+                return ast.Attribute(self.of(rest[0], where), rest[1], _LOAD, **where)
             case "there":
                 return ast.Compare(self.of(rest[0], where), [ast.IsNot()], [_name("MISSING", where)], **where)
             case "keep":

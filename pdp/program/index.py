@@ -21,7 +21,7 @@ from pdp.rules.rules import Head
 
 R = TypeVar("R")
 Key = tuple[str | None, str | None, str | None]
-"""Audience, resource type, and action or glob; None stands for any."""
+"""Audience, action or glob, and resource type; None stands for any."""
 
 # A rule for many audiences and actions would be posted under each pair of them, and a let may give thousands
 # to many rules; beyond this many it is posted as if it were for any, and its code does the rest.
@@ -36,14 +36,13 @@ ANY: Final = (None,)
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """Where a rule is found: each audience with each action or glob. No request finds it twice there.
+    """Where a rule is found: each audience with each action (`exact`) or glob. No request finds it twice.
 
     `audience` and `action` tell whether finding it proves that clause; where not, its code must test it.
     """
 
-    audiences: Sequence[str | None]
-    actions: Sequence[str | None]
-    globs: Sequence[str]
+    exact: tuple[Key, ...]
+    globs: tuple[Key, ...]
     audience: bool
     action: bool
 
@@ -61,10 +60,10 @@ def posting(head: Head) -> Posting:
             audiences = ANY
         else:
             actions, globs = ANY, ()
+    types = (head.resource_type,)
     return Posting(
-        audiences,
-        actions,
-        globs,
+        tuple(product(audiences, actions, types)),
+        tuple(product(audiences, globs, types)),
         audience=head.audiences is None or audiences is not ANY,
         action=head.actions is None or actions is not ANY,
     )
@@ -191,62 +190,54 @@ class _Several(Generic[R]):
         return found
 
 
-Place: TypeAlias = tuple[R, ...] | Leaf[R]
+Found: TypeAlias = tuple[R, ...] | Leaf[R] | _Several[R]
 """A few rules as they are, or more to be told apart."""
-Table: TypeAlias = dict[str | None, dict[str | None, dict[str | None, Place[R]]]]
-"""Places by audience, resource type and action, where None stands for any."""
 
 
 class Index(Generic[R]):
-    """All rules of a policy set, to be found by request. `_known`, a bounded cache, is the one thing that
-    changes: what an audience, action and resource type lead to."""
+    """All rules of a policy set, to be found by request. `known`, a bounded cache, is the one thing that
+    changes: what an audience, action and resource type led to.
+    """
 
-    __slots__ = ("_exact", "_globs", "_known", "_patterns")
+    __slots__ = ("_exact", "_globs", "_patterns", "known")
 
     def __init__(self, rules: Iterable[tuple[Head, Posting, R]]) -> None:
         exact: dict[Key, list[tuple[Head, R]]] = {}
         globs: dict[Key, list[tuple[Head, R]]] = {}
         for head, posted, rule in rules:
-            for table, names in ((exact, posted.actions), (globs, posted.globs)):
-                for key in product(posted.audiences, (head.resource_type,), names):
-                    table.setdefault(key, []).append((head, rule))
+            for key in posted.exact:
+                exact.setdefault(key, []).append((head, rule))
+            for key in posted.globs:
+                globs.setdefault(key, []).append((head, rule))
         self._exact, self._globs = _table(exact), _table(globs)
-        self._patterns = Patterns(sorted({key[2] for key in globs if key[2] is not None}), glob)
-        self._known: dict[tuple[str, str, str], Place[R] | _Several[R]] = {}
+        self._patterns = Patterns(sorted({key[1] for key in globs if key[1] is not None}), glob)
+        self.known: dict[tuple[str, str, str], Found[R]] = {}
 
-    def find(self, audience: str, action: str, resource_type: str, facts: Facts) -> Sequence[R]:
-        """The rules that the request can concern, in no particular order, each once."""
-        found = self._known.get((audience, action, resource_type))
-        if found is None:
-            found = self._look_up(audience, action, resource_type)
-        return found if isinstance(found, tuple) else found.find(facts)
-
-    def _look_up(self, audience: str, action: str, resource_type: str) -> Place[R] | _Several[R]:
+    def look_up(self, audience: str, action: str, resource_type: str) -> Found[R]:
+        """What is not `known` yet: all rules that such a request can concern, in no order, each once."""
         few: list[R] = []
         leaves: list[Leaf[R]] = []
-        patterns: list[str | None] = [*self._patterns.matching(action)]
-        for table, names in ((self._exact, [action, None]), (self._globs, patterns)):
-            for by_type in (table.get(audience), table.get(None)):
-                for by_name in (by_type.get(resource_type), by_type.get(None)) if by_type else ():
-                    for place in map(by_name.get, names) if by_name else ():
-                        if isinstance(place, tuple):
-                            few += place
-                        elif place is not None:
-                            leaves.append(place)
-        found: Place[R] | _Several[R] = tuple(few)
+        patterns = self._patterns.matching(action)
+        for table, names in ((self._exact, (action, None)), (self._globs, patterns)):
+            for key in product((audience, None), names, (resource_type, None)):
+                place = table.get(key, ())
+                if isinstance(place, tuple):
+                    few += place
+                else:
+                    leaves.append(place)
+        found: Found[R] = tuple(few)
         if leaves:
             found = leaves[0] if len(leaves) == 1 and not few else _Several(tuple(few), tuple(leaves))
         size = len(few) + len(leaves)
         if size <= MOST_POSTINGS and len(audience) + len(action) + len(resource_type) <= LONGEST_REMEMBERED:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[audience, action, resource_type] = found
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            self.known[audience, action, resource_type] = found
         return found
 
 
-def _table(posted: dict[Key, list[tuple[Head, R]]]) -> Table[R]:
-    table: Table[R] = {}
-    for (audience, type, name), rules in posted.items():
-        place = Leaf(rules) if len(rules) > FEW else tuple(rule for _, rule in rules)
-        table.setdefault(audience, {}).setdefault(type, {})[name] = place
-    return table
+def _table(posted: dict[Key, list[tuple[Head, R]]]) -> dict[Key, tuple[R, ...] | Leaf[R]]:
+    return {
+        key: Leaf(rules) if len(rules) > FEW else tuple([rule for _, rule in rules])
+        for key, rules in posted.items()
+    }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from weakref import WeakValueDictionary
 
-from pdp.access.decision import FORBIDDEN, NO_RULE, Decision, Reason
+from pdp.access.decision import FORBIDDEN, NO_RULE, Decision, Outcome, Reason
 from pdp.language.source import Source
 from pdp.program.emit import Emitted, bind, guards_code, values_code
 from pdp.program.guards import Guard, guards
@@ -51,7 +51,7 @@ class Program:
     """A compiled policy set. `rules` are sorted by identity; `digest` (`sha256:…`) names the content.
 
     `alone` has what each rule decides where no other applies, its duties left aside, and `silent` is the
-    decision where none does.
+    decision where none does. Both are made once, `alone` when first asked for.
     """
 
     schema: Schema
@@ -101,7 +101,7 @@ class Builder:
             policies.schema,
             tuple(one.compiled for one in kept.values()),
             Index((one.rule.head, one.posted, one.compiled) for one in kept.values()),
-            {one.compiled: _alone(one.compiled, digest) for one in kept.values()},
+            _Alone(digest),
             Decision("deny", NO_RULE, (), (), (), (), (), digest),
             digest,
         )
@@ -137,8 +137,17 @@ def build(policies: PolicySet, sources: Mapping[str, Source], digest: str, *, sh
     return Builder(shared).build(policies, sources, digest)
 
 
-def _alone(rule: CompiledRule, digest: str) -> Decision:
-    reasons = (Reason(rule.identity, rule.because),)
-    if rule.forbids:
-        return Decision("deny", FORBIDDEN, (rule.identity,), reasons, (), (), (), digest)
-    return Decision("allow", None, (rule.identity,), reasons, (), (), (), digest)
+class _Alone(dict[CompiledRule, Decision]):
+    """What each rule decides alone, under the digest of its program; filled as it is asked."""
+
+    __slots__ = ("_digest",)
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+
+    def __missing__(self, rule: CompiledRule) -> Decision:
+        outcome: Outcome = "deny" if rule.forbids else "allow"
+        code = FORBIDDEN if rule.forbids else None
+        reasons = (Reason(rule.identity, rule.because),)
+        made = self[rule] = Decision(outcome, code, (rule.identity,), reasons, (), (), (), self._digest)
+        return made

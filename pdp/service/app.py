@@ -16,7 +16,6 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -31,11 +30,14 @@ from pdp.service.metrics import CONTENT_TYPE, Metrics
 from pdp.service.minting import Minting, missing
 from pdp.service.oauth import router as oauth_routes
 from pdp.service.opaque import asker
-from pdp.service.own import PROBLEM, Own, Problem, unfit
+from pdp.service.own import PROBLEM, Own, Problem
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
+from pdp.service.signals import router as signal_routes
+from pdp.service.streams import Signals
 from pdp.service.tasks import router as task_routes
 from pdp.settings import Settings
+from pdp.tasks.alarms import Alarms
 from pdp.trusted import Trusted
 
 log = logging.getLogger("pdp.service")
@@ -55,6 +57,8 @@ def application(
     close: Callable[[], None],
     url: str,
     minting: Minting | None = None,
+    signals: Signals,
+    alarms: Alarms,
 ) -> Application:
     """The whole service. `close` is called when it has answered its last request; `url` is where it listens,
     or empty."""
@@ -64,9 +68,17 @@ def application(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Whose keys cannot be read now is not believed, and keeps nobody else waiting.
         await sources.first()
+        await signals.first()
         tasks = [
             asyncio.create_task(running)
-            for running in (reloader.run(), sources.run(), remembered.run(), _flushing(metrics, trusted))
+            for running in (
+                reloader.run(),
+                sources.run(),
+                remembered.run(),
+                signals.run(),
+                alarms.run(),
+                _flushing(metrics, trusted),
+            )
         ]
         try:
             yield
@@ -113,6 +125,7 @@ def application(
                 }
                 for status in trusted.status
             ],
+            "signals": signals.status,
         }
 
     @rare.get("/metrics", summary="What Prometheus reads", response_class=Response)
@@ -127,13 +140,11 @@ def application(
     rare.include_router(task_routes(own, remembered.tasks))
     rare.include_router(oauth_routes(own, minting, missing(settings)))
 
+    rare.include_router(signal_routes(signals))
+
     @rare.exception_handler(Problem)
     async def told(_: Request, error: Problem) -> Response:
         return Response(error.document, error.status_code, error.headers, media_type=PROBLEM)
-
-    @rare.exception_handler(RequestValidationError)
-    async def unfitting(request: Request, error: RequestValidationError) -> Response:
-        return await told(request, unfit(error))
 
     @rare.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
@@ -224,6 +235,10 @@ def _description(rare: FastAPI) -> dict[str, Any]:
             },
             **document["paths"],
         }
+        for path in document["paths"].values():
+            for operation in path.values():
+                # It expects that its own answer is given, and here that is another one.
+                operation["responses"].pop("422", None)
         rare.openapi_schema = document
     return rare.openapi_schema
 

@@ -1,4 +1,4 @@
-"""Forms, read strictly: what clients of OAuth send (RFC 6749 section 3.2). Knows their coding and no parameter."""
+"""Forms, read strictly: what clients of OAuth send (RFC 6749 section 3.2). Knows no parameter of them."""
 
 from __future__ import annotations
 

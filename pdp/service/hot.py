@@ -78,6 +78,8 @@ class Hot:
         self._unix = unix
         self._nonce = nonce
         self._opaque = opaque
+        # What `direct` knows of its callers: a head of a request, and how long the body behind it is.
+        self.heads: dict[bytes, int] = {}
 
     @property
     def waits(self) -> bool:

@@ -228,6 +228,14 @@ class KeySource(Closed):
     stale: bool = Field(description="They could not be read again.")
 
 
+class SignalSource(Closed):
+    """A transmitter of signals, and whether it is heard."""
+
+    transmitter: str
+    silent: bool = Field(description="It was not heard for longer than it should.")
+    keys: bool = Field(description="Its keys could be read.")
+
+
 class Ready(Closed):
     """Whether decisions are made here, by which policies, and whether those are the ones on disk."""
 
@@ -238,6 +246,7 @@ class Ready(Closed):
     stale: bool = Field(description="The policies on disk cannot be used; the last good ones decide.")
     problems: int = Field(description="How many problems the policies on disk have.")
     keys: list[KeySource]
+    signals: list[SignalSource]
 
 
 class Health(Closed):

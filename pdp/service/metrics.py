@@ -93,6 +93,10 @@ class Metrics:
             ("transmitter", "outcome"),
             registry=registry,
         )
+        self._sent = Counter(
+            "pdp_signals_sent", "Signals to a receiver, and what came of them.", ("receiver", "outcome"),
+            registry=registry,
+        )  # fmt: skip
         self._silent = Gauge(
             "pdp_signals_silent",
             "1 while a transmitter is not heard for longer than it should.",
@@ -146,6 +150,10 @@ class Metrics:
     def signal(self, transmitter: str, outcome: str) -> None:
         """Count one signal."""
         self._signals.labels(transmitter, outcome).inc()
+
+    def sent(self, receiver: str, outcome: str) -> None:
+        """Count one signal that was sent, or could not be."""
+        self._sent.labels(receiver, outcome).inc()
 
     def silent(self, transmitter: str, silent: bool) -> None:
         """Whether a transmitter is not heard."""

@@ -24,6 +24,7 @@ from pdp.tasks.exchange import Exchange
 from pdp.tasks.granted import Rule
 from pdp.tasks.known import OWN
 from pdp.tasks.mint import Mint
+from pdp.tasks.outbox import Outbox
 from pdp.tasks.own_tokens import OwnTokens
 from pdp.tasks.revocation import Revocations
 from pdp.tasks.signing import SigningKeys, signing_keys
@@ -89,7 +90,13 @@ def minting(
         Clients(settings.client, trusted.clients, verifier, replay, audiences),
         Exchange(verifier, knowledge, replay, Mint(keys, issuer), lifetime, rule),
         # By a connection of its own: no decision is to wait while one is flushed.
-        OwnTokens(issuer, verifier, knowledge, Revocations(remembered.opened()), rule),
+        OwnTokens(
+            issuer,
+            verifier,
+            knowledge,
+            Revocations(remembered.opened(), Outbox(settings.receiver)),
+            rule,
+        ),
     )
 
 
@@ -107,8 +114,9 @@ def rule_of(point: DecisionPoint) -> Rule:
             "lifetime": _duration(evidence.expires - evidence.issued),
         }
         request = Request(
-            OWN, action, {}, RESOURCE, audience, dict(about), dict(evidence.caller), {"asserted": said}, task, {}
-        )
+            OWN, action, {}, RESOURCE, audience, dict(about),
+            dict(evidence.caller), {"asserted": said}, task, {},
+        )  # fmt: skip
         try:
             return point.evaluate(request, _OURSELVES, now=now).decision
         except RequestError as error:

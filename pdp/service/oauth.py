@@ -1,5 +1,5 @@
-"""The endpoints of OAuth: `/token` (RFC 8693), `/revoke` (RFC 7009), `/introspect` (RFC 7662), and what clients
-and services read of them (RFC 8414, RFC 7517).
+"""The endpoints of OAuth: `/token` (RFC 8693), `/revoke` (RFC 7009), `/introspect` (RFC 7662), and what is
+read of them (RFC 8414, RFC 7517).
 
 Knows forms, headers and answers, and hands what came in them to `pdp.tasks`. What is told of an error is its
 registered code; what is told of a token that does not hold is nothing.
@@ -28,9 +28,9 @@ from pdp.service.minting import INTROSPECT, JWKS, REVOKE, TOKEN, Minting
 from pdp.service.own import Own, Problem
 from pdp.state.store import StoreError
 from pdp.tasks.clients import METHODS, Asking
-from pdp.tasks.exchange import GRANT, Granted
+from pdp.tasks.exchange import Granted
 from pdp.tasks.oauth_errors import OAuthError
-from pdp.tasks.wanted import wanted
+from pdp.tasks.wanted import GRANT, wanted
 
 log = logging.getLogger("pdp.service")
 
@@ -141,7 +141,7 @@ class _Desk:
             )
         except EvidenceError as error:
             if error.code == PROOF_NONCE:
-                raise OAuthError("use_dpop_nonce", "the proof must hold the nonce that comes with this") from None
+                raise OAuthError("use_dpop_nonce", "the proof must hold the nonce that is given") from None
             raise OAuthError("invalid_dpop_proof", f"the proof is refused: {error.code}") from None
 
 
@@ -163,7 +163,8 @@ async def _answered(
     except StoreError:
         log.exception("what a token depends on cannot be read or written")
         return _refused(OAuthError("temporarily_unavailable", "ask again later"))
-    return Response(b"" if told is None else encode_json(told), headers=_NO_STORE, media_type="application/json")
+    content = b"" if told is None else encode_json(told)
+    return Response(content, headers=_NO_STORE, media_type="application/json")
 
 
 def _refused(error: OAuthError) -> Response:

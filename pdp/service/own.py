@@ -192,18 +192,17 @@ class Own:
 
     def _refused(self, code: str | None, asked: access.Request) -> Problem:
         """The answer to a denial: its code, and nothing of what led to it."""
-        headers = self.headers()
         if asked.credential is None:
-            headers["WWW-Authenticate"] = f"{self._challenge('DPoP', '')}, Bearer"
+            headers = {"WWW-Authenticate": f"{self._challenge('DPoP', '')}, Bearer"}
             detail = "present a credential"
             return Problem(401, "no-credential", "Who asks is not known", detail, headers=headers)
         if code in _NOT_ALLOWED:
-            title = "This is not allowed"
-            return Problem(403, "denied", title, "the policies do not allow it", headers=headers, code=code)
+            return Problem(403, "denied", "This is not allowed", "the policies do not allow it", code=code)
         if code in _UNAVAILABLE:
-            return Problem(503, "unavailable", "Not available", "ask again later", headers=headers, code=code)
+            return Problem(503, "unavailable", "Not available", "ask again later", code=code)
         assert code is not None
-        headers["WWW-Authenticate"] = self._challenge(asked.credential.get("scheme", "DPoP"), _error(code))
+        scheme = asked.credential.get("scheme", "DPoP")
+        headers = {"WWW-Authenticate": self._challenge(scheme, _error(code))}
         title, detail = "The credential is refused", refusals.REFUSALS[code].meaning
         return Problem(401, "credential-refused", title, detail, headers=headers, code=code)
 
@@ -221,6 +220,11 @@ class Own:
             headers["DPoP-Nonce"] = self.nonce()
         return headers
 
+    def told(self, problem: Problem) -> Problem:
+        """A problem with these headers."""
+        problem.headers = {**self.headers(), **(problem.headers or {})}
+        return problem
+
     def route(self) -> type[APIRoute]:
         """What the routes are made of, as `APIRouter(route_class=…)`: bodies are read as strictly as those
         of `/decide`, and every answer has `headers`."""
@@ -231,7 +235,12 @@ class Own:
                 answered = super().get_route_handler()
 
                 async def handler(request: Request) -> Response:
-                    response = await answered(_Strict(request.scope, request.receive, own.point.limits))
+                    try:
+                        response = await answered(_Strict(request.scope, request.receive, own.point.limits))
+                    except RequestValidationError as error:
+                        raise own.told(unfit(error)) from None
+                    except Problem as problem:
+                        raise own.told(problem) from None
                     response.headers.update(own.headers())
                     return response
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
+from pdp.answer import Answer
 from pdp.evidence.keys import KeysError
 from pdp.language import render
 from pdp.language.diagnostic import PolicyError
@@ -29,9 +30,11 @@ from pdp.service.metrics import MULTIPROCESS, Metrics
 from pdp.service.minting import keys_of, minting
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
+from pdp.service.streams import Signals
 from pdp.settings import Settings
 from pdp.state.audit import STDOUT, DecisionLog
 from pdp.state.store import StoreError
+from pdp.tasks.alarms import Alarms
 from pdp.trusted import Trusted
 
 log = logging.getLogger("pdp.service")
@@ -77,11 +80,13 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
     try:
         remembered = Remembered(settings, shared_folder())
         keys = keys_of(settings, remembered)
+        lasting = None if settings.state.path is None else remembered.opened()
     except StoreError as error:
         log.error("the state cannot be used: %s", error)
         return USAGE
     trusted = Trusted(settings, remembered.secret, keys)
     metrics = Metrics(decisions.counts if decisions else lambda: (0, 0))
+    alarms = Alarms(settings.alarms, remembered.tasks, metrics.alarm)
     point = DecisionPoint(
         program,
         settings,
@@ -89,13 +94,16 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
         replay=remembered.replay,
         sightings=remembered.sightings,
         knowledge=remembered.knowledge,
-        record=_recorder(metrics, decisions),
+        record=_recorder(metrics, alarms, decisions),
     )
     try:
         minted = None if keys is None else minting(settings, point, trusted, remembered, keys)
     except KeysError as error:
         log.error("the keys of a client cannot be used: %s", error)
         return USAGE
+    signals = Signals(
+        settings, trusted.verifier.trust.issuers, remembered.knowledge, lasting, keys, metrics
+    )
     reloader = Reloader(point, loader.load, policies.path, metrics, watch=policies.reload)
     close = decisions.close if decisions else _nothing
     app = application(
@@ -108,6 +116,8 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
         close=close,
         url=url_of(listening),
         minting=minted,
+        signals=signals,
+        alarms=alarms,
     )
     config = uvicorn.Config(
         app,
@@ -156,16 +166,16 @@ class _Server(uvicorn.Server):
         self._begun()
 
 
-def _recorder(metrics: Metrics, decisions: DecisionLog | None) -> Callable[..., None]:
-    if decisions is None:
-        return metrics.decided
-    record = decisions.record
+def _recorder(metrics: Metrics, alarms: Alarms, decisions: DecisionLog | None) -> Callable[[Answer], None]:
+    record = None if decisions is None else decisions.record
 
-    def both(answer: object) -> None:
-        metrics.decided(answer)  # type: ignore[arg-type]  # what DecisionPoint records
-        record(answer)  # type: ignore[arg-type]
+    def all_of_them(answer: Answer) -> None:
+        metrics.decided(answer)
+        alarms.saw(answer)
+        if record is not None:
+            record(answer)
 
-    return both
+    return all_of_them
 
 
 def _turns(settings: Settings) -> Path | None:

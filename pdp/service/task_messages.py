@@ -68,7 +68,10 @@ Callers = Annotated[Name, AfterValidator(_of_callers)]
 
 
 class OpenTask(Closed):
-    """A piece of work. `expires` or `lifetime` says when it ends; it may be extended until `latest`."""
+    """A piece of work. `expires` or `lifetime` says when it ends; it may be extended until `latest`.
+
+    A part ends with the task that it is part of, and has as many uses as that, where it does not say less.
+    """
 
     purpose: Name = Field(examples=["close the month"])
     actions: list[Name] = Field(min_length=1, max_length=_NAMES, examples=[["entry.read", "entry.create"]])

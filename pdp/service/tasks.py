@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -145,7 +145,7 @@ class _Desk:
 
         def opened(kept: Tasks) -> Task:
             line = kept.line(body.parent, seconds) if body.parent is not None else ()
-            made = replace(task, ancestors=tuple(one.id for one in line) or task.ancestors)
+            made = _part(task, line, body) if line else task
             kept.open(made, seconds)
             return made
 
@@ -269,6 +269,19 @@ def _check_one_end(body: OpenTask | ExtendTask) -> None:
 def _end(body: OpenTask | ExtendTask, started: float) -> float:
     """When a task ends that began at a time."""
     return started + (body.lifetime or 0.0) if body.expires is None else body.expires
+
+
+def _part(task: Task, line: Sequence[Task], body: OpenTask) -> Task:
+    """The task as part of another: what was left open is what the other has left."""
+    whole = line[0]
+    uses = [one for one in (task.uses, whole.uses) if one is not None]
+    return replace(
+        task,
+        expires=min(task.expires, whole.expires) if body.expires is None else task.expires,
+        latest=min(task.latest, whole.latest) if body.latest is None else task.latest,
+        uses=min(uses, default=None) if body.uses is None else task.uses,
+        ancestors=tuple(one.id for one in line),
+    )
 
 
 def _least(answer: Answer, member: str, asked: Any) -> Any:

@@ -1,8 +1,8 @@
 """A store in one SQLite file: shared by the processes of a machine, and there after a crash.
 
-The only module that knows SQLite. Write-ahead logging lets readers go on beside a writer; what `commit`
-acknowledged is in the log file, which the system keeps when the process is killed. Whether it also
-outlives a loss of power is `durable`'s to say, at the price of one flush to disk for each commit: what
+With `upkeep` the only module that knows SQLite. Write-ahead logging lets readers go on beside a writer;
+what `commit` acknowledged is in the log file, which the system keeps when the process is killed. Whether it
+also outlives a loss of power is `durable`'s to say, at the price of one flush to disk for each commit: what
 is worth nothing after a minute does without, and loses its last commits then, but never its file.
 """
 
@@ -28,7 +28,7 @@ _SCHEMA: Final = (
 )
 VERSION: Final = 2
 # "pdp" and a zero: how a file says whose it is.
-_OURS: Final = 0x70647000
+OURS: Final = 0x70647000
 # A process waits this long (seconds) for another; longer means that something is wrong, and nothing is
 # allowed for it. It looks this often, which is sooner than SQLite would: it is a request that waits.
 _PATIENCE: Final = 2.0
@@ -192,9 +192,9 @@ def _prepare(database: sqlite3.Connection, synchronous: str) -> None:
         (owner,), (version,) = run("PRAGMA application_id").fetchone(), run("PRAGMA user_version").fetchone()
         if not owner and not version and run("SELECT 1 FROM sqlite_schema").fetchone() is None:
             run(_SCHEMA)
-            run(f"PRAGMA application_id = {_OURS}")
+            run(f"PRAGMA application_id = {OURS}")
             run(f"PRAGMA user_version = {VERSION}")
-        elif owner != _OURS:
+        elif owner != OURS:
             raise StoreError("it is a database of something else")
         elif version != VERSION:
             raise StoreError("it was written by another version of pdp")

@@ -2,8 +2,8 @@
 
 Knows assertions (RFC 7523), SVIDs as credentials of clients (draft-ietf-oauth-spiffe-client-auth) and
 certificates (RFC 8705 section 2). No secret that both know proves anything here. What is proved is `Evidence`
-like every other; whether it was used before is asked of `Replay` at once, for an assertion counts once whatever
-becomes of the request.
+like every other; whether it was used before is asked of `Replay` at once, for an assertion counts once
+whatever becomes of the request.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ from pdp.tasks.oauth_errors import OAuthError
 
 SIGNED: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SVID: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
-METHODS: Final = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "spiffe_jwt", "spiffe_x509")
+METHODS: Final = (
+    "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "spiffe_jwt", "spiffe_x509",
+)  # fmt: skip
+"""How clients may prove who they are, as metadata calls it."""
 
-# An assertion is made for one request. Its `iat` is optional (RFC 7523 section 3), so its end is held to this.
-_LIFETIME: Final = 600
+# An assertion is made for one request, but libraries have it live for an hour. Its `iat` is optional
+# (RFC 7523 section 3): its end is held to this.
+_LIFETIME: Final = 3_600
 _TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 
 
@@ -113,6 +117,9 @@ class Clients:
                 asking = self._signed(load(assertion), peer, now)
             elif kind == SVID and assertion is not None:
                 svid = self._verifier.verify(Presented(assertion, "Bearer"), OWN, now)
+                # An issuer may speak of workloads, too; but it does not vouch for who presents that.
+                if svid.form != "jwt_svid":
+                    raise _unknown()
                 asking = self._workload(svid, form.get("client_id"), peer)
             elif kind is not None:
                 raise _unknown()

@@ -52,21 +52,20 @@ def parties(
     # 1.
     if actor is not None and (not _is_of(asking, actor) or "on_behalf_of" in actor.caller):
         raise OAuthError("invalid_request", "the actor token is not the client's own")
-    principal: str = subject.caller["on_behalf_of"] if "on_behalf_of" in subject.caller else subject.caller["id"]
+    principal: str = subject.caller.get("on_behalf_of", subject.caller["id"])
     before: tuple[str, ...] = ()
     if "on_behalf_of" in subject.caller:
         before = (subject.caller["id"], *subject.caller["actors"])
     # 2.
-    own = _is_of(asking, subject) if before else subject.caller["id"] == asking.name
+    own = _is_of(asking, subject) if before else _is_it(asking, subject)
     if before and not own and not addressed:
         raise OAuthError("invalid_request", "the subject token is another actor's")
     # 3.
     acting = asking.evidence if actor is None else actor
     name: str = acting.caller["id"]
-    current = before[0] if before else principal
-    if name == current or (own and actor is None):
+    if own and (actor is None or name == subject.caller["id"]):
         found = Parties(principal, before, _told(subject.caller))
-        name = current
+        name = subject.caller["id"]
     else:
         found = Parties(principal, (name, *before), _told(acting.caller))
     # 4.
@@ -78,9 +77,14 @@ def parties(
     return found
 
 
+def _is_it(asking: Asking, evidence: Evidence) -> bool:
+    """Whether a token is about the client. That somebody is called so is not enough: a human is no client."""
+    return evidence.caller["id"] == asking.name and evidence.caller["kind"] != "human"
+
+
 def _is_of(asking: Asking, evidence: Evidence) -> bool:
     """Whether a token is about the client, or was given to it."""
-    return evidence.caller["id"] == asking.name or evidence.client == asking.client.id
+    return _is_it(asking, evidence) or evidence.client == asking.client.id
 
 
 def _check_may_act(may_act: Any, name: str, acting: Evidence) -> None:

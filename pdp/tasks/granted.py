@@ -1,7 +1,8 @@
 """What the policies grant to whoever asks for a token: their decision, read by the one that must obey it.
 
-An allow may come with obligations `token`: a `lifetime` that it does not outlive, `scopes` that it has at most,
-`claims` that it has besides. Of several each counts. What cannot be done as it is said is not granted.
+An allow may come with obligations. Those of `token` say a `lifetime` that it does not outlive, and `scopes`
+that it has at most; those of `claims` what it says besides. Of several each counts. What cannot be done as it
+is said is not granted.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Rule: TypeAlias = Callable[[Asking, str, str, Mapping[str, Any], str | None, dat
 """What the policies say to a client that wants to do something with a token: an action, the audience that the
 token is for, what else is known of it, and the task that it is for."""
 
-OBLIGATION: Final = "token"
+TOKEN: Final = "token"
+CLAIMS: Final = "claims"
 
 
 class Granting(Struct, frozen=True, gc=False):
@@ -44,35 +46,35 @@ def granting(decision: Decision) -> Granting:
     scopes: frozenset[str] | None = None
     claims: dict[str, Any] = {}
     for duty in decision.obligations:
-        values = _values(duty)
+        values = duty.values
+        if not _can_be_done(duty):
+            log.error("`%s` of rule %s cannot be done for a token", duty.name, duty.rule)
+            raise _nothing()
+        if duty.name == CLAIMS:
+            for name, value in values.items():
+                if claims.setdefault(name, plain(value)) != plain(value):
+                    log.error("`%s` of rule %s says otherwise than another", name, duty.rule)
+                    raise _nothing()
+            continue
         if "lifetime" in values:
             said = values["lifetime"].total_seconds()
             lifetime = said if lifetime is None else min(lifetime, said)
         if "scopes" in values:
             allowed = frozenset(values["scopes"])
             scopes = allowed if scopes is None else scopes & allowed
-        for name, value in values.get("claims", {}).items():
-            if claims.setdefault(name, plain(value)) != plain(value):
-                log.error("`%s` of rule %s says otherwise than another", name, duty.rule)
-                raise _nothing()
     return Granting(lifetime, scopes, claims)
 
 
-def _values(duty: Obligation) -> Mapping[str, Any]:
-    """The members of an obligation that can be done."""
+def _can_be_done(duty: Obligation) -> bool:
     values = duty.values
-    fits = (
-        duty.name == OBLIGATION
-        and values.keys() <= {"lifetime", "scopes", "claims"}
+    if duty.name == CLAIMS:
+        return RESERVED.isdisjoint(values)
+    return (
+        duty.name == TOKEN
+        and values.keys() <= {"lifetime", "scopes"}
         and isinstance(values.get("lifetime", timedelta()), timedelta)
         and _are_scopes(values.get("scopes", ()))
-        and isinstance(values.get("claims", {}), dict)
-        and RESERVED.isdisjoint(values.get("claims", {}))
     )
-    if not fits:
-        log.error("`%s` of rule %s cannot be done for a token", duty.name, duty.rule)
-        raise _nothing()
-    return values
 
 
 def _are_scopes(value: object) -> bool:

@@ -139,7 +139,7 @@ class Mint:
         claims: dict[str, Any] = dict(further or {})
         if not RESERVED.isdisjoint(claims):
             raise MintError(f"`{min(RESERVED & claims.keys())}` is no further claim")
-        # `from_claims` takes several audiences, and of names any bytes.
+        # `from_claims` takes several audiences.
         if type(audience) is not str or not audience:
             raise MintError("it is for one audience")
         if len(lineage) > LINEAGE_LIMIT or any(len(one) != _NAME_SIZE for one in lineage):

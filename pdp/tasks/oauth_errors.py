@@ -1,4 +1,4 @@
-"""What goes wrong at an OAuth endpoint, as clients are told it (RFC 6749 section 5.2 and those that add to it)."""
+"""What goes wrong at an OAuth endpoint, as clients are told it (RFC 6749 section 5.2, and its extensions)."""
 
 from __future__ import annotations
 

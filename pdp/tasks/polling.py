@@ -32,6 +32,8 @@ _LIMIT: Final = 4 * 1024 * 1024
 _PATIENCE: Final = 300.0
 # Between two looks, while there is something, in seconds.
 _MOMENT: Final = 0.05
+# For how long (seconds) beyond that it is one process that asks: longer than it takes to ask once.
+_TURN: Final = 10.0
 
 
 class Poll:
@@ -56,7 +58,7 @@ class Poll:
             while True:
                 await asyncio.sleep(wait * random.uniform(0.9, 1.0))
                 try:
-                    if not await asyncio.to_thread(self._turn.take, time.time(), 2 * _PATIENCE):
+                    if not await asyncio.to_thread(self._turn.take, time.time(), every + _TURN):
                         wait = every
                         continue
                     wait = _MOMENT if await self.once() else every
@@ -69,7 +71,11 @@ class Poll:
                         log.error("signals cannot be fetched: %s", error)
                     self._problem = str(error)
         finally:
-            await self._client.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connections that are kept."""
+        await self._client.close()
 
     async def once(self) -> bool:
         """Acknowledge what is kept, and take what there is; whether there is more.
@@ -77,8 +83,7 @@ class Poll:
         Raises `FetchError`, and `StoreError` where something of it could not be kept; what could is
         acknowledged the next time.
         """
-        ack, errors = self._ack, self._errors
-        asked = {"maxEvents": _EVENTS, "returnImmediately": True, "ack": ack, "setErrs": errors}
+        asked = {"maxEvents": _EVENTS, "returnImmediately": True, "ack": self._ack, "setErrs": self._errors}
         headers = {"content-type": "application/json"}
         if self._table.token_file is not None:
             headers |= (await asyncio.to_thread(Bearer(self._table.token_file).present))[0]

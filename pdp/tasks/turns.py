@@ -1,7 +1,7 @@
 """Whose turn it is: of several processes that share a store, one does what one is enough for.
 
-It is that one's for a while, and for longer when it asks again; when it is gone, the next takes it. Two may do
-the same for a moment all the same: what is done in turns must bear that.
+It is that one's for a while, and for longer when it asks again; when it is gone, the next takes it. Two may
+do the same for a moment all the same: what is done in turns must bear that.
 """
 
 from __future__ import annotations

@@ -11,12 +11,19 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import jiter
+from msgspec import Struct
 
 from pdp.evidence.jws import DEPTH_LIMIT, check_json
 from pdp.evidence.jwt import scopes
 from pdp.evidence.refusals import EvidenceError
-from pdp.tasks.exchange import ACCESS_TOKEN, GRANT, TAKEN, TRANSACTION, Wanted
 from pdp.tasks.oauth_errors import OAuthError
+
+GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+_TYPE: Final = "urn:ietf:params:oauth:token-type:"
+ACCESS_TOKEN: Final = f"{_TYPE}access_token"
+TRANSACTION: Final = f"{_TYPE}txn_token"
+# A token of any of our issuers is a JWT. Neither refresh nor identity tokens are for services.
+TAKEN: Final = frozenset((ACCESS_TOKEN, f"{_TYPE}jwt"))
 
 _NAME_LIMIT: Final = 2_048
 # What a transaction token is asked for with becomes part of it, and it is sent with each request.
@@ -26,6 +33,22 @@ _KINDS: Final[dict[str, Literal["access_token", "txn_token"]]] = {
     ACCESS_TOKEN: "access_token",
     TRANSACTION: "txn_token",
 }
+
+
+class Wanted(Struct, frozen=True, gc=False):
+    """What a client asks for. `lifetime` is in seconds, `scopes` None where it leaves
+    them open."""
+
+    kind: Literal["access_token", "txn_token"]
+    subject_token: str
+    subject_type: str
+    actor_token: str | None
+    audience: str
+    scopes: tuple[str, ...] | None
+    lifetime: int | None
+    task: str | None
+    context: dict[str, Any] | None
+    details: dict[str, Any] | None
 
 
 def wanted(form: Mapping[str, str]) -> Wanted:

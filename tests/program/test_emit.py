@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import traceback
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import pytest
 
 from pdp.access.facts import Facts
-from pdp.access.values import Failed
+from pdp.access.values import Failed, parse_ip
 from pdp.language.source import Source, Span
 from pdp.program.emit import bind, guards_code, values_code
 from pdp.program.lower import Lowering
@@ -21,6 +22,7 @@ from pdp.rules.terms import (
     Const,
     Default,
     If,
+    In,
     Item,
     Member,
     Negative,
@@ -107,6 +109,20 @@ def test_those_within_one_another_fail_where_together_they_visit_too_many():
     with pytest.raises(Failed) as caught:
         value(Quantify("all", "x", large, one_by_one))
     assert (caught.value.kind, caught.value.what) == ("limit", "any")
+
+
+_NETWORKS = [
+    parse_ip(text)
+    for text in (
+        "10.0.0.0/8", "10.0.0.0/9", "10.1.2.3", "11.0.0.0", "0.0.0.0/0", "::ffff:10.1.2.3",
+        "::/0", "::a00:0/104", "::a01:203",
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("item", "network"), [*product(_NETWORKS, repeat=2)], ids=str)
+def test_an_address_or_network_lies_in_a_literal_network_as_that_one_tells(item, network):
+    assert value(In("network", Const(item), Const(network))) is (item in network)
 
 
 def test_guards_are_asked_in_order_until_one_does_not_hold():

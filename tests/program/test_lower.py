@@ -248,7 +248,19 @@ def test_literal_networks_are_prepared_and_others_asked_one_by_one():
     lowering = Lowering(HERE)
     assert _plain(lowering.of(In("networks", of(IP), Const(networks)))) == ("apply", 0, X)
     assert lowering.constants[0](parse_ip("10.1.2.3"))
-    assert lowered(In("network", of(IP), Const(parse_ip("10.0.0.0/8")))) == ("compare", "in", X, LITERAL)
+
+
+def test_whether_an_address_lies_in_a_literal_network_is_compared_in_place_and_once_evaluated():
+    network = parse_ip("10.0.0.0/8")
+    lowering = Lowering(HERE)
+    assert _plain(lowering.of(In("network", of(IP), Const(network)))) == (
+        "and",
+        ("compare", "==", ("part", ("keep", "kept1", X), "family"), ("constant", 0)),
+        ("compare", "<=", ("constant", 1), ("part", ("kept", "kept1"), "first")),
+        ("compare", "<=", ("part", ("kept", "kept1"), "last"), ("constant", 2)),
+    )
+    assert lowering.constants == [network.family, network.first, network.last]
+    assert lowered(In("network", of(IP), of(IP))) == ("compare", "in", X, X)
 
 
 def test_rules_that_name_the_same_networks_share_what_was_prepared():

@@ -408,12 +408,69 @@ async def test_a_connection_that_rests_for_long_is_let_go(client: Client) -> Non
 
 @in_process
 async def test_a_connection_on_which_something_comes_is_not_let_go(client: Client) -> None:
-    await client.send(WHOLE)
-    await client.answer()
-    await client.send(WHOLE[:20])
-    client.clock.passes(1_000)
-    await client.send(WHOLE[20:])
-    assert (await client.answer())[0] == 200
+    for _ in range(2):
+        client.clock.passes(74)
+        await client.send(WHOLE[:20])
+        client.clock.passes(74)
+        await client.send(WHOLE[20:-100])
+        # A body is waited for the usual way, which has its own patience.
+        client.clock.passes(1_000)
+        await client.send(WHOLE[-100:])
+        assert (await client.answer())[0] == 200
+
+
+@pytest.mark.parametrize("before", [b"", WHOLE, post(BODY, b"/decide?")])
+@pytest.mark.parametrize("parts", [[], [b"\r\n"], [WHOLE[:1], WHOLE[1:20], WHOLE[20:30]]])
+def test_who_never_ends_a_head_or_never_begins_one_is_let_go(before: bytes, parts: list[bytes]) -> None:
+    @in_process
+    async def waited(client: Client) -> None:
+        if before:
+            await client.send(before)
+            assert (await client.answer())[0] == 200
+        for part in parts:
+            await client.send(part)
+        client.clock.passes(74)
+        assert client.server.server_state.connections
+        if before and not parts:
+            # Where the answer came the usual way, its end is what uvicorn's own alarm waits from.
+            client.clock.passes(1)
+        client.clock.passes(1)
+        assert await client.is_over()
+
+    waited()
+
+
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "endless"),
+    [
+        (b"", b"\r\n"),
+        (b"POST /", b"a"),
+        (HEAD, b"x: y\r\n"),
+        (HEAD + b"x: ", b"y"),
+        (WHOLE + HEAD, b"x: y\r\n"),
+        (CHUNKED + b"1\r\n{\r\n0\r\n", b"x: y\r\n"),
+        (CHUNKED + b"1;", b"y"),
+    ],
+)
+def test_what_is_no_body_has_an_end(before: bytes, endless: bytes) -> None:
+    @in_process
+    async def told(client: Client) -> None:
+        part = endless * (10_000 // len(endless))
+        await client.send(before + part)
+        for _ in range(5):
+            await client.send(part)
+        assert not client.server.transport.is_closing()
+        await client.send(part)
+        status, head = await client.answer()
+        if status == 200:
+            status, head = await client.answer()
+        assert (status, b"connection: close" in head) == (400, True)
+        assert await client.is_over()
+
+    told()
 
 
 @in_process
@@ -435,3 +492,74 @@ async def test_what_all_answers_are_sent_with_is_always_the_latest(client: Clien
         for _ in range(2):
             await client.send(WHOLE)
             assert b"date: %b\r\n" % second in (await client.answer())[1]
+
+
+@in_process
+async def test_the_same_head_again_is_read_as_before(client: Client) -> None:
+    for body, expected in ((BODY, 200), (BODY, 200), (b"[]", 400), (BODY, 200)) * 3:
+        await client.send(post(body))
+        assert (await client.answer())[0] == expected
+    assert client.hot.heads == {post(body)[: -len(body)]: len(body) for body in (BODY, b"[]")}
+    assert client.hot.usual == 0
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunked(BODY, 10_000),
+        b"\r\n\r\n" + WHOLE,
+        WHOLE.replace(HEAD, HEAD + b"x: %b\r\n" % (b"y" * 2_048)),
+        WHOLE + WHOLE,
+        post(BODY, b"/decide?"),
+        post(b""),
+    ],
+)
+def test_only_the_head_of_one_whole_request_is_remembered(sent: bytes) -> None:
+    @in_process
+    async def remembered(client: Client) -> None:
+        for _ in range(2):
+            await client.send(WHOLE)
+            await client.answer()
+        known = dict(client.hot.heads)
+        await client.send(sent)
+        await client.answer()
+        assert client.hot.heads == known
+
+    remembered()
+
+
+@in_process
+async def test_a_known_head_is_one_only_where_a_request_may_begin(client: Client) -> None:
+    for _ in range(2):
+        await client.send(WHOLE)
+        await client.answer()
+    # As the body of another request it is what it is: no JSON.
+    await client.send(HEAD + b"content-length: %d\r\n\r\n" % len(WHOLE))
+    await client.send(WHOLE)
+    assert (await client.answer())[0] == 400
+    # And behind half a head it belongs to that.
+    await client.send(b"POST /decide?")
+    await client.send(WHOLE)
+    assert (await client.answer())[0] == 400
+
+
+@in_process
+async def test_many_heads_are_forgotten_together(client: Client) -> None:
+    for number in range(1_030):
+        await client.send(post(BODY, b"/decide", b"x-request-id: %d" % number))
+        assert (await client.answer())[0] == 200
+    assert 0 < len(client.hot.heads) < 10
+    assert client.hot.usual == 0
+
+
+@in_process
+async def test_a_known_head_does_not_get_past_one_who_does_not_read(client: Client) -> None:
+    await client.send(WHOLE)
+    await client.answer()
+    await client.send(WHOLE)
+    await client.answer()
+    client.server.flow.pause_writing()
+    await client.send(WHOLE)
+    client.server.flow.resume_writing()
+    assert (await client.answer())[0] == 200
+    assert client.hot.usual == 1

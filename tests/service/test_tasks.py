@@ -8,6 +8,8 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 
 from service.conftest import CONFIGURATION, Service, Services, make_folder, until
 from tests.evidence.issuing import Client, Issuer
+from tests.evidence.world import b64
 
 BATCH = "spiffe://prod.example/batch"
 OTHER = "spiffe://prod.example/other"
@@ -107,12 +110,15 @@ WORK: dict[str, Any] = {
 class Estate:
     """A service's folder, and who presents credentials to it."""
 
-    def __init__(self, folder: Path, *, state: bool = True, nonces: bool = False, more: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, state: bool = True, nonces: bool = False, gateway: str = "", more: str = ""
+    ) -> None:
         text = MORE.format(nonces=json.dumps(nonces), more=more)
         if not state:
             text = text.replace('[state]\npath = "kept/state.db"\n', "")
         # The base URL is of the service's own table, which stands first.
         own = CONFIGURATION.replace("[server]\n", f'[server]\nurl = "{URL}"\n')
+        own = own.replace("unix = true\n", f"unix = true\n{gateway}\n")
         self.folder = make_folder(folder, POLICY, own + text)
         self.issuer, self.client = Issuer("https://sts.example"), Client()
         (self.folder / "keys.json").write_text(self.issuer.jwks())
@@ -222,8 +228,6 @@ def test_policy_narrows_what_is_asked_for_and_that_is_told(asked: Asked) -> None
 
 
 def seconds_of(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
 
 
@@ -241,7 +245,9 @@ def test_a_denial_tells_its_code_and_nothing_more(asked: Asked) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "what"), [("GET", ""), ("POST", "/complete"), ("POST", "/cancel"), ("POST", "/extend")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "what"), [("GET", ""), ("POST", "/complete"), ("POST", "/cancel"), ("POST", "/extend")]
+)
 def test_a_task_of_another_is_no_task(asked: Asked, method: str, what: str) -> None:
     task = asked.open()
     body = {"lifetime": "5m"} if what == "/extend" else None
@@ -262,15 +268,18 @@ def test_who_may_see_a_task_is_told_what_is_not_allowed(asked: Asked) -> None:
 
 def test_a_part_is_part_of_a_task_that_one_may_work_on(asked: Asked) -> None:
     whole = asked.open(lifetime="30m", uses=10, may_act=[OTHER])
-    part = asked.open(OTHER, parent=whole["id"], uses=2)
-    piece = asked.open(OTHER, parent=part["id"], uses=1)
+    part = asked.open(OTHER, parent=whole["id"], uses=2, may_act=[BATCH])
+    piece = asked.open(OTHER, parent=part["id"], uses=2)
     assert (part["parent"], piece["parent"]) == (whole["id"], part["id"])
+    # What is left open is what the whole has left.
+    rest = asked.open(parent=part["id"], lifetime="50m")
+    assert (rest["expires"], rest["uses_left"]) == (part["expires"], 2)
     for changes, member in (
         ({"uses": 11}, "/uses"),
-        ({}, "/uses"),
         ({"uses": 1, "actions": ["entry.create", "entry.delete"]}, "/actions"),
         ({"uses": 1, "audiences": ["files"]}, "/audiences"),
-        ({"uses": 1, "lifetime": "31m"}, "/expires"),
+        ({"uses": 1, "lifetime": None, "expires": time.time() + 1_860}, "/expires"),
+        ({"uses": 1, "latest": time.time() + 1_860}, "/latest"),
         ({"uses": 1, "may_act": ["*"]}, "/may_act"),
         ({"uses": 1, "parent": "01a2"}, "/parent"),
     ):
@@ -384,7 +393,7 @@ def test_nobody_is_answered_without_a_credential_that_holds(asked: Asked) -> Non
         assert challenge(answer).endswith(", Bearer")
     token = estate.token()
     bearer = asked("POST", path, WORK, headers={"Authorization": f"Bearer {token}"})
-    assert code(bearer) == (401, "binding_required")
+    assert code(bearer) == (401, "scheme_mismatch")
     assert challenge(bearer) == 'Bearer error="invalid_token"'
     elsewhere = estate.token(audience="ledger")
     proof = estate.client.proof(elsewhere, "POST", URL + path)
@@ -421,6 +430,21 @@ def test_a_proof_is_for_the_url_that_the_settings_say(asked: Asked, uri: str, re
     assert challenge(answer).startswith('DPoP error="invalid_dpop_proof", algs="')
 
 
+def test_without_a_url_a_proof_is_for_where_it_listens_and_over_a_socket_for_nothing(
+    serve: Services, tmp_path: Path
+) -> None:
+    for name, options in (("tcp", ()), ("unix", ("--uds", str(tmp_path / "pdp.sock")))):
+        estate = Estate(tmp_path / name)
+        settings = estate.folder / "pdp.toml"
+        settings.write_text(settings.read_text().replace(f'url = "{URL}"\n', ""))
+        asked = Asked(serve(*options, folder=estate.folder), estate)
+        token = estate.token()
+        where = f"http://{asked.service.host}:{asked.service.port}" if name == "tcp" else "http://pdp"
+        proof = estate.client.proof(token, "POST", f"{where}/tasks")
+        answer = asked("POST", "/tasks", WORK, headers={"Authorization": f"DPoP {token}", "DPoP": proof})
+        assert code(answer) == ((201, "active") if name == "tcp" else (401, "proof_mismatch"))
+
+
 def test_a_proof_is_good_for_one_request(asked: Asked) -> None:
     headers = asked.estate.headers("POST", "/tasks")
     assert asked("POST", "/tasks", WORK, headers=headers).status_code == 201
@@ -437,7 +461,23 @@ def test_several_credentials_are_none(asked: Asked) -> None:
 
 def test_a_forwarded_certificate_is_believed_from_nobody_who_may_not(asked: Asked) -> None:
     forwarded = {"X-Forwarded-Client-Cert": f'Hash={"0" * 64};Subject="";URI={BATCH}'}
-    assert code(asked("POST", "/tasks", WORK, headers=forwarded)) == (401, "xfcc_not_trusted")
+    assert code(asked("POST", "/tasks", WORK, headers=forwarded)) == (401, "certificate_not_trusted")
+
+
+def test_a_forwarded_certificate_is_believed_from_whom_the_settings_name(
+    serve: Services, tmp_path: Path
+) -> None:
+    estate = Estate(tmp_path / "policies", gateway="certificates = true")
+    asked = Asked(serve(folder=estate.folder), estate)
+    digest = sha256(b"a certificate").digest()
+    token = estate.token(cnf={"x5t#S256": b64(digest)})
+    headers = {"Authorization": f"Bearer {token}", "X-Forwarded-Client-Cert": f"Hash={digest.hex()}"}
+    assert asked("POST", "/tasks", WORK, headers=headers).status_code == 201
+    other = {**headers, "X-Forwarded-Client-Cert": f"Hash={'0' * 64}"}
+    assert code(asked("POST", "/tasks", WORK, headers=other)) == (401, "binding_mismatch")
+    # Two of them are one list, of which the proxy next to us wrote the last.
+    last = [*other.items(), ("X-Forwarded-Client-Cert", f"Hash={digest.hex()}")]
+    assert asked("POST", "/tasks", WORK, headers=last).status_code == 201
 
 
 def test_each_question_is_in_the_decision_log(asked: Asked) -> None:
@@ -491,6 +531,9 @@ def test_a_proof_must_hold_the_nonce_that_each_answer_brings(serve: Services, tm
     opened = asked("POST", "/tasks", WORK)
     assert opened.status_code == 201
     assert opened.headers["dpop-nonce"]
+    for answer in (asked("POST", "/tasks", {}), asked("GET", "/tasks/01a2"), asked("GET", "/tasks")):
+        assert answer.status_code in (400, 403, 404)
+        assert answer.headers["dpop-nonce"]
 
 
 def test_what_is_acknowledged_counts_for_all_workers_and_after_a_kill(
@@ -510,6 +553,32 @@ def test_what_is_acknowledged_counts_for_all_workers_and_after_a_kill(
     assert asked.works(kept) is None
     assert asked.works(ended) == "task_ended"
     assert asked("GET", f"/tasks/{ended['id']}").json()["state"] == "completed"
+
+
+def test_of_many_at_once_as_many_are_allowed_as_the_task_has_uses(serve: Services, tmp_path: Path) -> None:
+    estate = Estate(tmp_path / "policies")
+    asked = begin(serve, estate, "--workers", "2")
+    whole = asked.open(uses=9)
+    part = asked.open(uses=5, parent=whole["id"])
+    uri = "https://ledger.example/entries"
+
+    async def crowd() -> list[str | None]:
+        # A connection each, so that both workers are asked.
+        limits = httpx.Limits(max_connections=16, max_keepalive_connections=0)
+        address = f"http://{asked.service.host}:{asked.service.port}"
+        async with httpx.AsyncClient(base_url=address, timeout=30, trust_env=False, limits=limits) as client:
+
+            async def work(task: dict[str, Any]) -> str | None:
+                token = estate.token(audience="ledger", task=task["id"])
+                document = estate.client.present(token, "POST", uri)
+                document |= {"audience": "ledger", "action": "entry.create"}
+                return (await client.post("/decide", json=document)).json()["code"]
+
+            return await asyncio.gather(*(work(task) for _ in range(20) for task in (whole, part)))
+
+    codes = asyncio.run(crowd())
+    assert sorted(codes, key=str) == [None] * 9 + ["task_ended"] * 31
+    assert asked("GET", f"/tasks/{whole['id']}").json()["state"] == "used_up"
 
 
 def test_after_a_completion_is_acknowledged_no_worker_allows(serve: Services, tmp_path: Path) -> None:

@@ -329,12 +329,18 @@ def test_a_transaction_token_is_no_access_token(keys: SigningKeys, mint: Mint) -
     assert refused.value.code == TOKEN_TYPE_REFUSED
 
 
+def test_a_transaction_token_tells_what_it_takes_to_exchange_it(keys: SigningKeys, mint: Mint) -> None:
+    token = mint.transaction_token(**TRANSACTION, caller={"kind": "human"}, since=NOW - 0.5)
+    _, claims = read(keys, token)
+    assert (claims["caller"], claims["since"]) == ({"kind": "human"}, 999_999)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"subject": ""}, {"audience": ""}, {"transaction": ""}, {"transaction": "a\n"}, {"scope": ""},
         {"scope": "a  b"}, {"workload": ""}, {"until": NOW}, {"until": NOW + LIFETIME + 1}, {"task": ""},
-        {"details": {"a": 2**64}}, {"context": {"a": object()}},
+        {"details": {"a": 2**64}}, {"context": {"a": object()}}, {"caller": {}}, {"since": -1.0},
     ],
 )  # fmt: skip
 def test_a_transaction_token_without_what_it_must_have_is_not_minted(

@@ -168,8 +168,9 @@ def test_it_is_told_whole_and_without_what_may_revoke_it() -> None:
     assert document(task, "active") == {
         "id": "t-1", "owner": "batch", "purpose": "close the month", "actions": ["entry.read"],
         "audiences": ["ledger"], "resources": [], "may_act": ["helper"],
-        "started": "1970-01-12T13:46:40.000Z", "expires": "1970-01-12T14:46:40.000Z", "latest": "1970-01-12T15:46:40.000Z",
-        "uses_left": 3, "parent": "t-0", "state": "active", "ended": None,
+        "started": "1970-01-12T13:46:40.000Z", "expires": "1970-01-12T14:46:40.000Z",
+        "latest": "1970-01-12T15:46:40.000Z", "uses_left": 3, "parent": "t-0", "state": "active",
+        "ended": None,
     }  # fmt: skip
     assert "active" in RUNNING
     assert made().record().keys() == made(uses=1).record().keys() - {"uses_left"}
