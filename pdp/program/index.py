@@ -9,9 +9,10 @@ Knows heads and not what rules say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
+from operator import attrgetter
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from pdp.access.facts import Facts
@@ -45,6 +46,10 @@ class Posting:
     globs: tuple[Key, ...]
     audience: bool
     action: bool
+
+
+Posted: TypeAlias = tuple[Head, Posting, R]
+"""A rule, with what it is found by."""
 
 
 def posting(head: Head) -> Posting:
@@ -201,16 +206,10 @@ class Index(Generic[R]):
 
     __slots__ = ("_exact", "_globs", "_patterns", "known")
 
-    def __init__(self, rules: Iterable[tuple[Head, Posting, R]]) -> None:
-        exact: dict[Key, list[tuple[Head, R]]] = {}
-        globs: dict[Key, list[tuple[Head, R]]] = {}
-        for head, posted, rule in rules:
-            for key in posted.exact:
-                exact.setdefault(key, []).append((head, rule))
-            for key in posted.globs:
-                globs.setdefault(key, []).append((head, rule))
-        self._exact, self._globs = _table(exact), _table(globs)
-        self._patterns = Patterns(sorted({key[1] for key in globs if key[1] is not None}), glob)
+    def __init__(self, rules: Sequence[Posted[R]]) -> None:
+        self._exact = _table(rules, attrgetter("exact"))
+        self._globs = _table(rules, attrgetter("globs"))
+        self._patterns = Patterns(sorted({key[1] for key in self._globs if key[1] is not None}), glob)
         self.known: dict[tuple[str, str, str], Found[R]] = {}
 
     def look_up(self, audience: str, action: str, resource_type: str) -> Found[R]:
@@ -236,8 +235,19 @@ class Index(Generic[R]):
         return found
 
 
-def _table(posted: dict[Key, list[tuple[Head, R]]]) -> dict[Key, tuple[R, ...] | Leaf[R]]:
-    return {
-        key: Leaf(rules) if len(rules) > FEW else tuple([rule for _, rule in rules])
-        for key, rules in posted.items()
-    }
+def _table(
+    rules: Sequence[Posted[R]], keys: Callable[[Posting], tuple[Key, ...]]
+) -> dict[Key, tuple[R, ...] | Leaf[R]]:
+    # Nearly every rule is alone where it is posted, and nothing is made for it but its place.
+    first: dict[Key, Posted[R]] = {}
+    crowded: dict[Key, list[Posted[R]]] = {}
+    for one in rules:
+        for key in keys(one[1]):
+            before = first.setdefault(key, one)
+            if before is not one:
+                crowded.setdefault(key, [before]).append(one)
+    table: dict[Key, tuple[R, ...] | Leaf[R]] = {key: (rule,) for key, (_, _, rule) in first.items()}
+    for key, several in crowded.items():
+        pairs = [(head, rule) for head, _, rule in several]
+        table[key] = Leaf(pairs) if len(pairs) > FEW else tuple([rule for _, rule in pairs])
+    return table

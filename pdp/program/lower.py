@@ -34,8 +34,8 @@ a numbered slot, and stands in `constants`. Each node begins with its operation 
 from __future__ import annotations
 
 import sys
-_DUR={}
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
 from pdp.access.values import Ip, in_order
@@ -100,10 +100,11 @@ class Lowering:
 
     def constant(self, value: Any, at: int) -> Code:
         """Code for a value that is known now."""
+        # What many rules name is one object for all of them: less to hold, and soon in the processor's cache.
         if type(value) is str:
             value = sys.intern(value)
         elif type(value) is timedelta:
-            value = _DUR.setdefault(value, value)
+            value = _one(value)
         self.constants.append(value)
         return ("constant", at, len(self.constants) - 1)
 
@@ -308,6 +309,12 @@ class Lowering:
             name = self._name()
             times, self._times = ("keep", at, name, times), ("kept", at, name)
         return ("call", at, function, members, kind, times)
+
+
+@lru_cache(maxsize=1_024)
+def _one(value: timedelta) -> timedelta:
+    """The first that was seen of those that equal `value`."""
+    return value
 
 
 def _quantifies(term: Term) -> bool:

@@ -15,7 +15,7 @@ from pdp.access.decision import FORBIDDEN, NO_RULE, Decision, Outcome, Reason
 from pdp.language.source import Source
 from pdp.program.emit import Emitted, bind, guards_code, values_code
 from pdp.program.guards import Guard, guards
-from pdp.program.index import Index, Posting, posting
+from pdp.program.index import Index, Posted, Posting, posting
 from pdp.program.lower import Code, Lowering
 from pdp.rules.fold import fold
 from pdp.rules.rules import Duty, PolicySet, Rule
@@ -67,8 +67,7 @@ class _Kept:
     """A rule and what was made of it."""
 
     rule: Rule
-    posted: Posting
-    compiled: CompiledRule
+    posted: Posted[CompiledRule]
 
 
 Shape = tuple[str, tuple[Guard, ...] | tuple[tuple[str, Code], ...]]
@@ -93,14 +92,15 @@ class Builder:
         for rule in policies.rules:
             known = self._kept.get(rule.identity)
             if known is None or known.rule is not rule:
-                posted = posting(rule.head)
-                known = _Kept(rule, posted, self._rule(rule, posted, sources))
+                found = posting(rule.head)
+                known = _Kept(rule, (rule.head, found, self._rule(rule, found, sources)))
             kept[rule.identity] = known
         self._kept = kept
+        posted = [one.posted for one in kept.values()]
         return Program(
             policies.schema,
-            tuple(one.compiled for one in kept.values()),
-            Index((one.rule.head, one.posted, one.compiled) for one in kept.values()),
+            tuple([rule for _, _, rule in posted]),
+            Index(posted),
             _Alone(digest),
             Decision("deny", NO_RULE, (), (), (), (), (), digest),
             digest,

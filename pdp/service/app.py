@@ -30,7 +30,8 @@ from pdp.service.metrics import CONTENT_TYPE, Metrics
 from pdp.service.minting import Minting, missing
 from pdp.service.oauth import router as oauth_routes
 from pdp.service.opaque import asker
-from pdp.service.own import PROBLEM, Own, Problem
+from pdp.service.own import Own
+from pdp.service.problems import PROBLEM, Problem
 from pdp.service.reload import Reloader
 from pdp.service.remembered import Remembered
 from pdp.service.signals import router as signal_routes

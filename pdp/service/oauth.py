@@ -25,7 +25,8 @@ from pdp.evidence.verify import Presented
 from pdp.point import UNIX
 from pdp.service.form import read_form
 from pdp.service.minting import INTROSPECT, JWKS, REVOKE, TOKEN, Minting
-from pdp.service.own import Own, Problem
+from pdp.service.own import Own
+from pdp.service.problems import Problem
 from pdp.state.store import StoreError
 from pdp.tasks.clients import METHODS, Asking
 from pdp.tasks.exchange import Granted

@@ -7,32 +7,31 @@ proofs are held to the URL that the settings say.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect
 
 from pdp.access import request as access
 from pdp.access.decision import FORBIDDEN, NO_RULE
-from pdp.access.document import RequestError, escape, read
-from pdp.answer import Answer, problem_document
+from pdp.access.document import RequestError
+from pdp.answer import Answer
 from pdp.evidence import refusals
 from pdp.evidence.evidence import Evidence
 from pdp.evidence.introspection import Introspection
 from pdp.evidence.jws import is_opaque
 from pdp.point import UNIX, DecisionPoint
+from pdp.service.problems import Problem, unfit
+from pdp.service.strict import Strict
 from pdp.tasks.known import OWN
 
 log = logging.getLogger("pdp.service")
 
-PROBLEM: Final = "application/problem+json"
 
 # What is wrong with these is here, and asking again later may help.
 _UNAVAILABLE: Final = frozenset(
@@ -49,65 +48,6 @@ _NOT_ALLOWED: Final = frozenset(
     )
 )  # fmt: skip
 _SCHEMES: Final = {"bearer": "Bearer", "dpop": "DPoP"}
-# How long a body may take to come, in seconds.
-_PATIENCE: Final = 30.0
-
-
-_REFUSALS: Final = {
-    400: "The request is not valid; `pointer` names the member",
-    401: "There is no credential, or `code` says why it is refused",
-    403: "The policies do not allow it",
-    503: "It cannot be decided, or not be kept",
-}
-
-
-def refusals_with(more: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    """What routes may answer beside what they do, for their description: `responses` of `APIRouter`."""
-    problem = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {"description": told, "content": problem} for status, told in {**_REFUSALS, **more}.items()
-    }
-
-
-class Problem(HTTPException):
-    """An answer that is a problem document (RFC 9457); `members` are extensions."""
-
-    def __init__(
-        self, status: int, kind: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None,
-        **members: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(status, title, dict(headers or {}))
-        self.document = problem_document(status, kind, title, detail, **members)
-
-
-def invalid(pointer: str, detail: str) -> Problem:
-    """The answer to a body of which a member is wrong; `pointer` names it (RFC 6901)."""
-    told = f"{pointer or 'the request'} {detail}"
-    return Problem(400, "invalid-request", "The request is not valid", told, pointer=pointer)
-
-
-def unfit(error: RequestValidationError) -> Problem:
-    """The answer to a request that a route does not take."""
-    first = error.errors()[0]
-    where, *names = first["loc"]
-    if where != "body":
-        return invalid("", f"has a parameter `{names[0]}` that {_wrong(first)}")
-    if not names:
-        return invalid("", "must be a JSON object, sent as application/json")
-    return invalid("".join(f"/{escape(str(name))}" for name in names), _wrong(first))
-
-
-def _wrong(error: Mapping[str, Any]) -> str:
-    match error["type"]:
-        case "missing":
-            return "is missing"
-        case "extra_forbidden":
-            return "is no member of it"
-        case "value_error":
-            return str(error["ctx"]["error"])
-        case _:
-            # "Input should be …", "String should have …", "List should have …"
-            return f"must {str(error['msg']).partition(' should ')[2]}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +176,7 @@ class Own:
 
                 async def handler(request: Request) -> Response:
                     try:
-                        response = await answered(_Strict(request.scope, request.receive, own.point.limits))
+                        response = await answered(Strict(request.scope, request.receive, own.point.limits))
                     except RequestValidationError as error:
                         raise own.told(unfit(error)) from None
                     except Problem as problem:
@@ -253,43 +193,3 @@ def _error(code: str) -> str:
     if code == refusals.PROOF_NONCE:
         return "use_dpop_nonce"
     return "invalid_dpop_proof" if code.startswith("proof_") else "invalid_token"
-
-
-class _Strict(Request):
-    """A request whose body is bounded, and whose JSON has one reading."""
-
-    def __init__(self, scope: Any, receive: Any, limits: access.Limits) -> None:
-        super().__init__(scope, receive)
-        self._limits = limits
-
-    async def body(self) -> bytes:
-        if not hasattr(self, "_body"):
-            self._body = await self._whole()
-        return self._body
-
-    async def json(self) -> Any:
-        limits = self._limits
-        try:
-            return read(await self.body(), limits.body, limits.depth, limits.members)
-        except RequestError as error:
-            raise invalid(error.pointer, error.detail) from None
-
-    async def _whole(self) -> bytes:
-        whole = b""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                async for part in self.stream():
-                    whole += part
-                    if len(whole) > self._limits.body:
-                        detail = f"it is larger than {self._limits.body} bytes"
-                        raise _unread(413, "too-large", "The request is too large", detail)
-        except TimeoutError:
-            raise _unread(408, "timeout", "The request came too slowly", "send it in one go") from None
-        except ClientDisconnect:
-            raise _unread(400, "invalid-request", "The request is not valid", "it has no end") from None
-        return whole
-
-
-def _unread(status: int, kind: str, title: str, detail: str) -> Problem:
-    # What is left of the body must not be taken for the next request.
-    return Problem(status, kind, title, detail, headers={"Connection": "close"})

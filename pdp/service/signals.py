@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from pdp.answer import encode_json
 from pdp.evidence.fetch import FetchError
 from pdp.evidence.login import Bearer
-from pdp.service.own import Problem
+from pdp.service.problems import Problem
 from pdp.service.streams import Signals
 from pdp.state.store import StoreError
 from pdp.tasks.signals import SET_LIMIT

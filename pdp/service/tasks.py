@@ -19,7 +19,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from msgspec.structs import replace
 
 from pdp.answer import Answer, identities
-from pdp.service.own import Own, Problem, invalid, refusals_with
+from pdp.service.own import Own
+from pdp.service.problems import Problem, invalid, refusals_with
 from pdp.service.task_messages import ExtendTask, OpenTask, TaskList, TaskNow
 from pdp.state.store import StoreError
 from pdp.tasks.revocation import credential_names

@@ -57,6 +57,11 @@ class Alarms:
         if table.webhook is not None:
             self._client = Client(table.webhook, private=table.private, ca=table.ca)
 
+    @property
+    def waiting(self) -> int:
+        """How many are still to be told."""
+        return len(self._waiting)
+
     def saw(self, answer: Answer) -> None:
         """Ring for an answer that is a reason to; next to nothing for all others."""
         kind = _BY_CODE.get(answer.decision.code)
@@ -79,7 +84,11 @@ class Alarms:
             while True:
                 await asyncio.sleep(_LOOK)
                 while self._waiting:
-                    await self._tell(self._waiting.popleft())
+                    try:
+                        await self._tell(self._waiting.popleft())
+                    except Exception:
+                        # The next one is told all the same.
+                        log.exception("an alarm could not be told")
         finally:
             if self._client is not None:
                 await self._client.close()

@@ -69,7 +69,7 @@ def parties(
     else:
         found = Parties(principal, (name, *before), _told(acting.caller))
     # 4.
-    if may_act is not None and (found.actors or name != principal):
+    if may_act is not None and found.actors:
         _check_may_act(may_act, name, acting)
     # 5.
     if len(found.actors) > CHAIN_LIMIT or len({principal, *found.actors}) <= len(found.actors):
@@ -79,7 +79,8 @@ def parties(
 
 def _is_it(asking: Asking, evidence: Evidence) -> bool:
     """Whether a token is about the client. That somebody is called so is not enough: a human is no client."""
-    return evidence.caller["id"] == asking.name and evidence.caller["kind"] != "human"
+    caller = evidence.caller
+    return bool(caller["id"] == asking.name and caller["kind"] != "human")
 
 
 def _is_of(asking: Asking, evidence: Evidence) -> bool:

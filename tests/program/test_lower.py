@@ -361,6 +361,17 @@ def test_code_of_one_shape_is_equal_and_its_constants_are_apart():
     assert (one.constants, other.constants) == ([5], [6])
 
 
+def test_what_many_rules_name_is_one_object_for_all_of_them():
+    def constant(value: Any) -> Any:
+        lowering = Lowering(HERE)
+        lowering.of(Const(value))
+        return lowering.constants[0]
+
+    for make in (lambda: "".join(["entries", ":write"]), lambda: timedelta(seconds=300)):
+        assert make() is not make()
+        assert constant(make()) is constant(make())
+
+
 def test_code_that_differs_in_more_than_constants_is_not_equal():
     five = Const(5)
     terms = (

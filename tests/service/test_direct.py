@@ -458,12 +458,13 @@ CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 def test_what_is_no_body_has_an_end(before: bytes, endless: bytes) -> None:
     @in_process
     async def told(client: Client) -> None:
-        part = endless * (10_000 // len(endless))
+        part = endless * (1_000 // len(endless))
         await client.send(before + part)
-        for _ in range(5):
+        for _ in range(64):
             await client.send(part)
         assert not client.server.transport.is_closing()
-        await client.send(part)
+        while not client.server.transport.is_closing():
+            await client.send(part)
         status, head = await client.answer()
         if status == 200:
             status, head = await client.answer()

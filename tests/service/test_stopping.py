@@ -82,7 +82,7 @@ def test_a_port_in_use_exits_with_2(serve: Services) -> None:
     ("settings", "says"),
     [
         ({"PDP_SERVER__PROT": "1"}, "PDP_SERVER__PROT: is no setting"),
-        ({"PDP_SERVER__PORT": "many"}, "server.port: must be a valid integer"),
+        ({"PDP_SERVER__PORT": "many"}, "server.port: must be a whole number"),
         (
             {"PDP_DECISION_LOG__TO": "/nowhere/decisions"},
             "the decision log /nowhere/decisions cannot be opened",

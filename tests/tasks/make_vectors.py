@@ -3,8 +3,8 @@
     python -m tests.tasks.make_vectors
 
 A vector is a recipe: `office` makes what it asks for, with keys of the test run. `before` is what happened,
-`change` what is asked for, `expect` the error of OAuth, or `granted`; then `says_so` are claims of the new
-token. Groups are named I (exchange and delegation), J (replay and race), K (revocation and the life of tasks).
+`change` what is asked for, `expect` the error of OAuth, or `granted`; then `says_so` are claims of the token.
+Groups are named I (exchange, delegation), J (replay, race), K (revocation, the life of tasks).
 """
 
 from __future__ import annotations
@@ -371,6 +371,22 @@ def exchange() -> Iterator[Vector]:
     yield i(54, bad, "an identity for another service", subject={"svid": {"audience": "files"}})
     yield i(55, bad, "a token that nobody signed", subject={"text": "e30.e30.AA"})
     yield i(56, bad, "no token at all", subject={"text": "legacy"})
+    yield i(
+        57,
+        bad,
+        "a human who is called as the client is",
+        subject={"by": "https://idp.example", "claims": {"sub": "batch", "aud": "pdp", "client_id": "x"}},
+        form={"audience": "files"},
+    )
+    yield i(
+        58,
+        "granted",
+        "a resource that is a URI",
+        subject=subject(aud="pdp"),
+        form={"audience": None, "resource": "https://files.example/a"},
+        so={"aud": "https://files.example/a"},
+    )
+    yield i(59, bad, "an audience that does not print", form={"audience": "led\u0007ger"})
 
 
 def replay() -> Iterator[Vector]:

@@ -17,7 +17,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pdp.evidence.dpop import verify_proof
-from pdp.evidence.jws import decode
+from pdp.evidence.jws import decode, encode
 from pdp.evidence.keys import KeySet, parse_jwks, thumbprint
 from pdp.evidence.trust import Audiences, Bundle, Issuer, Keys, Trust, TrustDomain
 from pdp.evidence.verify import Presented, Verifier
@@ -56,13 +56,15 @@ PROGRAM = compile(
     )
 )
 LONGEST = 900
+# The SHA-256 of a certificate, which is all that a proxy need tell of it.
+CERTIFICATE = bytes(range(32))
 
 
 class Office:
     """Everything that exchanges, and everybody who asks for it."""
 
     def __init__(self, folder: Path, store: Store | None = None) -> None:
-        self.store = store or MemoryStore()
+        self.store = MemoryStore() if store is None else store
         self.issuers = {name: issuing.Issuer(name) for name in (STS, ONCE, IDP)}
         # Clients by name, each with the key that it signs with; and who holds keys that tokens are bound to.
         self.keys = {
@@ -125,6 +127,7 @@ class Office:
             ClientTable(id="idle", jwks=jwks["idle"], exchange=False),
             ClientTable(id="ledger", jwks=jwks["ledger"], services=("ledger",)),
             ClientTable(id="job", spiffe="spiffe://prod.example/ns/batch/sa/*"),
+            ClientTable(id="old", thumbprint=encode(CERTIFICATE)),
         ]
 
     # What is presented.
@@ -193,8 +196,12 @@ class Office:
             form |= {"actor_token": self.token(recipe["actor"]), "actor_token_type": ACCESS_TOKEN}
         form = {name: value for name, value in merged(form, recipe["form"]).items() if value is not None}
         client = recipe["client"]
-        signed = {"client_assertion_type": SIGNED, "client_assertion": self.assertion(client)}
-        asking = self.clients.authenticate(signed, Presented(), now)
+        signed, presented = {}, Presented()
+        if "certificate" in given:
+            presented = Presented(xfcc=f"Hash={given['certificate'].hex()}", forwards=True)
+        if client != "old":
+            signed = {"client_assertion_type": SIGNED, "client_assertion": self.assertion(client)}
+        asking = self.clients.authenticate(signed, presented, now)
         self.tokens.check(asking, now)
         proof = None
         if recipe.get("proof") is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -14,14 +15,14 @@ from pydantic import ValidationError
 
 from pdp.evidence.jws import encode
 from pdp.evidence.keys import ALGORITHMS, KeysError, parse_jwks
-from pdp.evidence.verify import Presented
+from pdp.evidence.verify import Presented, Verifier
 from pdp.registered import ClientTable
 from pdp.state.memory import MemoryStore
 from pdp.state.replay import Replay
 from pdp.tasks.clients import SIGNED, SVID, Asking, Clients
 from pdp.tasks.oauth_errors import OAuthError
 from tests.evidence.world import NOW, World, jwk_of
-from tests.tasks.office import JOB, URL, Office
+from tests.tasks.office import JOB, STS, URL, Office
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,20 @@ def test_a_workload_proves_itself_with_its_identity(office: Office) -> None:
     for svid in (office.svid(audience="files"), office.svid("spiffe://prod.example/ns/web/sa/job"), "x"):
         with pytest.raises(OAuthError, match="invalid_client"):
             ask(office, svid, SVID)
+
+
+def test_what_an_issuer_says_of_a_workload_is_no_identity_of_its_own(office: Office) -> None:
+    """Its token may be anybody's by now: it was sent to a service."""
+    trust = office.verifier.trust
+    sts = dataclasses.replace(trust.issuers[STS], trust_domains=frozenset({"prod.example"}))
+    verifier = Verifier(dataclasses.replace(trust, issuers={**trust.issuers, STS: sts}))
+    token = office.issuers[STS].token(JOB, "pdp")
+    assert verifier.verify(Presented(token, "Bearer"), "pdp", datetime.now(UTC)).caller["id"] == JOB
+    table = ClientTable(id="job", spiffe="spiffe://prod.example/**")
+    known = Clients([table], {}, verifier, office.replay, frozenset({URL}))
+    form = {"client_assertion_type": SVID, "client_assertion": token}
+    with pytest.raises(OAuthError, match="invalid_client"):
+        known.authenticate(form, Presented(), datetime.now(UTC))
 
 
 # Certificates, which an enforcement point has seen.

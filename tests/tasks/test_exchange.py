@@ -15,13 +15,19 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
 from pdp.evidence.evidence import Evidence
+from pdp.evidence.jws import encode
 from pdp.evidence.refusals import CREDENTIAL_REVOKED, EvidenceError
 from pdp.evidence.verify import Presented
-from pdp.tasks.exchange import Granted
+from pdp.service.minting import rule_of
+from pdp.settings import EnforcementPoint
+from pdp.state.memory import MemoryStore
+from pdp.state.replay import Replay
+from pdp.state.store import Changes, Snapshot, StoreError
+from pdp.tasks.exchange import Exchange, Granted
 from pdp.tasks.oauth_errors import OAuthError
 from pdp.tasks.revocation import credential_names
 from tests.tasks.make_vectors import HERE, text, vectors
-from tests.tasks.office import LEGACY, STS, URL, Office
+from tests.tasks.office import CERTIFICATE, LEGACY, STS, URL, Office
 
 FILES = sorted(HERE.glob("*.json"))
 READ = {"audience": "ledger", "action": "entry.read"}
@@ -70,7 +76,8 @@ def test_vector(path: Path, office: Office) -> None:
     assert found == vector["expect"], vector["says"]
     if granted is not None:
         said = office.claims(granted.token)
-        assert said["aud"] == change.get("form", {}).get("audience", "ledger")
+        form = {"audience": "ledger", **change.get("form", {})}
+        assert said["aud"] == (form["audience"] or form["resource"])
         for claim, value in vector.get("says_so", {}).items():
             if claim == "lifetime":
                 assert 0 <= value - granted.lifetime <= 2
@@ -115,6 +122,33 @@ def test_a_new_token_is_good_where_it_is_for_and_for_its_holder_alone(office: Of
     bearer = {**READ, "credential": {"token": token, "scheme": "Bearer"}}
     answer = json.loads(office.point.answer(json.dumps(bearer).encode(), "192.0.2.1"))
     assert answer["code"] == "scheme_mismatch"
+
+
+def test_a_client_with_a_certificate_has_a_token_that_is_bound_to_it(office: Office) -> None:
+    """RFC 8705 section 3: a bearer token by its type, and of no use without the certificate."""
+    granted = office.granted({"client": "old", "proof": None}, certificate=CERTIFICATE)
+    assert granted.token_type == "Bearer"
+    assert office.claims(granted.token)["cnf"] == {"x5t#S256": encode(CERTIFICATE)}
+    point = EnforcementPoint(name="mesh", certificates=True)
+
+    def code(certificate: bytes) -> str | None:
+        credential = {"token": granted.token, "scheme": "Bearer", "xfcc": f"Hash={certificate.hex()}"}
+        answer = json.loads(
+            office.point.answer(json.dumps({**READ, "credential": credential}).encode(), point)
+        )
+        found: str | None = answer["code"]
+        return found
+
+    assert code(CERTIFICATE) is None
+    assert code(bytes(32)) == "binding_mismatch"
+
+
+def test_a_token_that_is_bound_to_a_certificate_may_become_one_that_is_bound_to_a_key(office: Office) -> None:
+    bound = {"claims": {"client_id": "batch", "cnf": {"x5t#S256": encode(CERTIFICATE)}}}
+    granted = office.granted({"subject": bound}, certificate=CERTIFICATE)
+    assert granted.token_type == "DPoP"
+    assert outcome(office, {"subject": bound}, certificate=bytes(32))[0] == "invalid_request"
+    assert outcome(office, {"subject": bound})[0] == "invalid_request"
 
 
 def test_a_new_token_ends_with_its_task(office: Office) -> None:
@@ -227,6 +261,42 @@ def test_of_many_exchanges_of_a_token_that_counts_once_one_is_granted(office: Of
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(ask, range(24)))
     assert sorted(found) == ["granted", *["invalid_request"] * 23]
+
+
+class Broken(MemoryStore):
+    """A store that cannot be read, or not be written."""
+
+    def __init__(self, *, read: bool) -> None:
+        super().__init__()
+        self._reads = read
+
+    def read(self, keys: Any, seconds: float) -> Snapshot:
+        if not self._reads:
+            raise StoreError("it cannot be read")
+        return super().read(keys, seconds)
+
+    def commit(self, snapshot: Snapshot, changes: Changes, seconds: float) -> bool:
+        raise StoreError("it cannot be written")
+
+
+def test_without_the_state_nothing_is_exchanged(office: Office, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        Office(tmp_path, Broken(read=False)).granted({})
+    for replay in (Replay(Broken(read=True)), Replay(Broken(read=False))):
+        office.exchange = remembering(office, replay)
+        with pytest.raises(StoreError):
+            office.granted({})
+
+
+def test_where_it_cannot_be_known_whether_something_was_used_nothing_is_exchanged(office: Office) -> None:
+    for replay in (Replay(MemoryStore(), quota=0), Replay(MemoryStore(), begun=time.time() + 60)):
+        office.exchange = remembering(office, replay)
+        assert outcome(office, {})[0] == "temporarily_unavailable"
+
+
+def remembering(office: Office, replay: Replay) -> Exchange:
+    """An exchange that remembers what was used elsewhere."""
+    return Exchange(office.verifier, office.knowledge, replay, office.mint, 900, rule_of(office.point))
 
 
 def test_a_chain_of_actors_is_as_long_as_others_read_it(office: Office) -> None:

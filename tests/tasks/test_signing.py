@@ -212,7 +212,7 @@ def shared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("keys") / "key"
 
 
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(schedules(), STEPS, st.booleans())
 def test_every_token_holds_for_whoever_has_keys_that_are_not_too_old(
     shared_file: Path,
