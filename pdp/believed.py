@@ -7,6 +7,7 @@ is told by `pdp trust check`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
@@ -64,6 +65,8 @@ Leeway = Annotated[Duration, between(timedelta(0), timedelta(minutes=5))]
 
 # What a claim may not stand for: who the caller is follows from the token's own names and chain.
 _OURS = frozenset(name for name, _ in CALLER.attributes) - {"groups"}
+# The names of media types (RFC 6838 section 4.2), with or without what they are among.
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*(?:/[a-z0-9][a-z0-9!#$&^_.+-]*)?")
 # Types that are checked by rules of their own, and count for nothing beside what they belong to.
 _PROOFS = frozenset({"dpop+jwt", "wit+jwt", "wpt+jwt"})
 
@@ -186,7 +189,9 @@ class IssuerTable(Section):
     @classmethod
     def _are_types_of_tokens(cls, types: tuple[str, ...]) -> tuple[str, ...]:
         for typ in types:
-            if typ.lower().removeprefix("application/") in _PROOFS:
+            named = typ.lower().removeprefix("application/")
+            # Nothing behind `application/` would be the type of a token that has none.
+            if named in _PROOFS or _TYPE.fullmatch(named) is None:
                 raise ValueError(f"`{typ}` is no type of access token")
         return types
 

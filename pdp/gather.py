@@ -293,10 +293,11 @@ def _presented(
 
 def _added(table: Table, evidence: Evidence, proved: Record, asserted: Mapping[str, Any]) -> Record:
     """The caller that is proved, and what the enforcement point says of it beside (LANGUAGE.md section 3:
-    what contradicts evidence is refused, never merged)."""
+    what contradicts evidence is refused, never merged). What is the issuer's to tell, and it leaves out, the
+    caller does not have."""
     caller = proved.copy()
     for name, value in _taken(table.caller, asserted, "/caller").items():
-        if name in evidence.caller or name in _PROVED:
+        if name in evidence.caller or name in evidence.told or name in _PROVED:
             if caller.get(name) != value:
                 raise EvidenceError(CONTRADICTION)
         else:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 # From so many new objects on the first look at them would be a pause that requests could feel.
-_MANY = 100_000
+_MANY = 10_000
 
 _lock = Lock()
 _inside = 0

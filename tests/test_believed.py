@@ -102,6 +102,8 @@ def _seconds(duration: Any) -> float:
         ({"typ": ["JWT", "application/DPoP+JWT"]},
          "typ: `application/DPoP+JWT` is no type of access token"),
         ({"typ": ["wit+jwt"]}, "typ: `wit+jwt` is no type of access token"),
+        ({"typ": ["application/"]}, "typ: `application/` is no type of access token"),
+        ({"typ": ["\uff21\uff34+jwt"]}, "typ: `\uff21\uff34+jwt` is no type of access token"),
         ({"audiences": {"ledger": []}}, "audiences.ledger: must not be empty"),
         ({"caller": "client_id", "task": "client_id"},
          "task: `client_id` holds the caller's id, and so no task's"),

@@ -231,6 +231,13 @@ def test_groups_that_are_proved_are_not_added_to(world: World) -> None:
     assert asked("bearer", change, caller={"groups": ["a", "admins"]}) == "contradiction"
 
 
+def test_nobody_adds_what_the_issuer_could_have_told_and_does_not(world: World) -> None:
+    asked = Asked(world, CLAIMS)
+    for caller in ({"groups": ["admins"]}, {"level": 9}):
+        assert asked("bearer", caller=caller) == "contradiction"
+    assert asked("bearer", caller={"groups": []}) is None
+
+
 TASK = {"issuer": {"task": "tsk"}}
 
 
@@ -362,6 +369,15 @@ def test_an_unknown_key_is_asked_for(world: World) -> None:
     assert wanted == [ISSUER, "prod.example", "prod.example", "prod.example", "prod.example"]
 
 
+@pytest.mark.parametrize("credential", ["bearer", "jwt_svid", "x509", "wit"])
+def test_keys_that_have_had_their_time_are_asked_for(world: World, credential: str) -> None:
+    # A machine that slept for hours reads them when it is asked, and not when its own clock says so.
+    wanted: list[str] = []
+    trust = world.trust({"believed": -1})
+    assert Asked(world, verifier=Verifier(trust, wanted=wanted.append))(credential) == "keys_stale"
+    assert wanted == [ISSUER if credential == "bearer" else "prod.example"]
+
+
 def test_trust_that_is_replaced_counts_for_the_next_request(world: World) -> None:
     trust = world.trust()
     verifier = Verifier(trust)
@@ -408,6 +424,26 @@ def test_what_was_revoked_is_refused_from_then_on(world: World) -> None:
     # What is issued later counts again.
     assert asked("bearer", {"claims": {"iat": {"now": 0}, "jti": "t-2"}}) is None
     assert asked("x509") is None
+
+
+def test_an_opaque_token_is_revoked_as_what_its_issuer_says_now(world: World) -> None:
+    says = {**world.claims(), "iss": ISSUER}
+    knowledge = Knowledge(MemoryStore())
+    asked = Asked(
+        world, verifier=Verifier(world.trust(), opaque=lambda _, __: dict(says)), knowledge=knowledge
+    )
+    document = {
+        "audience": AUDIENCE, "action": "entry.read", "credential": {"token": "opaque", "scheme": "Bearer"},
+    }  # fmt: skip
+    knowledge.revocations.revoke(
+        "client", "batch", before=SECONDS, by="test", reason="test", until=None, seconds=SECONDS
+    )
+    assert asked.code(document) is None
+    says["client_id"] = "batch"
+    for _ in range(2):
+        assert asked.code(document) == "credential_revoked"
+    says["client_id"] = "payments-api"
+    assert asked.code(document) is None
 
 
 def test_a_token_for_a_task_counts_while_the_task_runs(world: World) -> None:

@@ -417,6 +417,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "task": {"id": "t", "expires": "2027-01-01T00:00:00Z"},
     "issuer": {"id": "https://a.example", "keys": {"url": "https://a.example/k"}, "algorithms": ["ES256"]},
     "trust_domain": {"name": "prod.example", "bundle": {"url": "https://b.example"}},
+    "client": {"id": "batch", "spiffe": "spiffe://prod.example/batch"},
     "alarms": {},
     "transmitter": {
         "name": "idp", "issuer": "https://a.example", "audience": ["pdp"],
@@ -460,7 +461,7 @@ def refused(keys: tuple[str, ...], value: Any) -> list[Problem]:
     return []
 
 
-LISTS = {"enforcement_point", "task", "issuer", "trust_domain", "transmitter", "receiver"}
+LISTS = {"client", "enforcement_point", "task", "issuer", "trust_domain", "transmitter", "receiver"}
 # Words of the library, of Python, and of nobody who writes a configuration.
 INSIDES = re.compile(
     r"\b(?:input|valid|validation|instance|tuple|str|string|int|integer|bool|boolean|dict|dictionary|NoneType|"
@@ -565,6 +566,14 @@ FROM = st.fixed_dictionaries(
         | st.just({"file": Path("k.json"), "refresh": how["refresh"]})
     )
 )
+
+
+def one_introspected(issuers: list[IssuerTable]) -> tuple[IssuerTable, ...]:
+    """The issuers, of which one at most is asked about tokens."""
+    first, others = issuers[:1], issuers[1:]
+    return (*first, *(one.model_copy(update={"introspection": None}) for one in others))
+
+
 SETTINGS: st.SearchStrategy[Settings] = st.builds(
     Settings,
     server=st.builds(
@@ -595,7 +604,7 @@ SETTINGS: st.SearchStrategy[Settings] = st.builds(
             ),
         ),
         max_size=2, unique_by=lambda issuer: issuer.id,
-    ).map(tuple),
+    ).map(one_introspected),
     trust_domain=st.lists(
         st.builds(
             TrustDomainTable, name=st.sampled_from(["prod.example", "x_-.y"]), audiences=NAMED,

@@ -139,7 +139,7 @@ def shape(document: Any, limits: Limits = LIMITS) -> Request:
 
     sent = member("request")
     if sent is not None:
-        _check_sent(sent)
+        _check_sent(sent, limits)
 
     return Request(
         audience, action, attributes, resource_type, resource_id, resource,
@@ -195,7 +195,7 @@ def _check_proofs(proofs: Any) -> None:
         raise RequestError("/credential/proofs/wpt", "must be a string")
 
 
-def _check_sent(sent: Any) -> None:
+def _check_sent(sent: Any, limits: Limits) -> None:
     if type(sent) is not dict:
         raise RequestError("/request", "must be an object")
     if not sent.keys() <= _SENT:
@@ -203,6 +203,9 @@ def _check_sent(sent: Any) -> None:
     for name, value in sent.items():
         if type(value) is not str or not value:
             raise RequestError(f"/request/{name}", "must be a string, and not empty")
+        # A URI is as long as its server takes it; the others are names, by which much is remembered.
+        if name != "uri" and len(value) > limits.name:
+            raise RequestError(f"/request/{name}", f"must have 1 to {limits.name} characters")
 
 
 def _unknown(at: str, names: set[str], detail: str) -> RequestError:

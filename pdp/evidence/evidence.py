@@ -34,6 +34,7 @@ class Evidence(Struct, frozen=True, gc=False):
     base64url) of the key that signed it and of the one it is bound to; `lineage` are the names by which the
     credentials that it was exchanged for may be revoked, and `descends` is when the earliest of those was
     issued. `aliases` are by what else the issuer knows whom it speaks of: a kind of name and the name.
+    `told` are the attributes of the caller that are the issuer's to tell, also those that it does not.
     """
 
     caller: dict[str, Any]
@@ -54,3 +55,9 @@ class Evidence(Struct, frozen=True, gc=False):
     lineage: tuple[bytes, ...] = ()
     descends: float | None = None
     aliases: tuple[tuple[str, str], ...] = ()
+    told: frozenset[str] = frozenset()
+
+    @property
+    def since(self) -> float:
+        """When the earliest of what it is, and comes from, was issued (epoch seconds)."""
+        return self.issued if self.descends is None else min(self.issued, self.descends)

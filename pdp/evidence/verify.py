@@ -45,6 +45,7 @@ from pdp.evidence.refusals import (
     CREDENTIAL_MALFORMED,
     ISSUER_UNKNOWN,
     KEY_UNKNOWN,
+    KEYS_STALE,
     PROOF_MALFORMED,
     PROOF_MISMATCH,
     PROOF_REPLAYED,
@@ -62,6 +63,9 @@ from pdp.evidence.xfcc import nearest
 
 # How many tokens are remembered. Full, it begins anew: what is forgotten is verified again.
 REMEMBERED: Final = 16_384
+# What newer keys may cure: a token or certificate may be the first that a new one signed. And after a sleep
+# of the machine, or a step of its clock, keys have had their time before it is time to read them again.
+_WANTING: Final = frozenset({KEY_UNKNOWN, KEYS_STALE, CERTIFICATE_UNTRUSTED})
 _WIT: Final = "wit+jwt"
 
 
@@ -81,16 +85,21 @@ class Presented(Struct, frozen=True, gc=False):
 
 
 class Peer(Struct, frozen=True, gc=False):
-    """The client's certificate. `identity` is its SPIFFE ID, where it has one that was verified here.
+    """The client's certificate. `caller` is who that is, where it has a SPIFFE ID that was verified here.
 
     `believed`: until then (epoch seconds) what stands behind it is; no longer than it `expires`.
     """
 
     digest: bytes
-    identity: str | None
+    caller: dict[str, Any] | None
     begins: float
     expires: float
     believed: float
+
+    @property
+    def identity(self) -> str | None:
+        """The SPIFFE ID of who that is."""
+        return None if self.caller is None else str(self.caller["id"])
 
 
 class Verified(Struct, frozen=True, gc=False):
@@ -152,7 +161,7 @@ class Verifier:
         peer = _peer(presented, memory, now, seconds)
         token = presented.token
         if token is None:
-            return _certified(presented, peer, memory.trust)
+            return _certified(presented, peer)
         # 2.
         verified = memory.tokens.get((token, audience))
         if verified is None and self._opaque is not None and is_opaque(token):
@@ -164,7 +173,7 @@ class Verifier:
                     return _workload(presented, jws, memory.trust, seconds)
                 verified = _verified(jws, memory.trust, audience, seconds)
             except EvidenceError as error:
-                if error.code == KEY_UNKNOWN:
+                if error.code in _WANTING:
                     memory.wanted(_owner(jws, memory.trust))
                 raise
             memory.remember(token, audience, verified)
@@ -208,7 +217,7 @@ class Verifier:
         try:
             return _verified(jws, trust, audience, now.timestamp())
         except EvidenceError as error:
-            if error.code == KEY_UNKNOWN:
+            if error.code in _WANTING:
                 self._memory.wanted(_owner(jws, trust))
             raise
 
@@ -250,7 +259,9 @@ def _peer(presented: Presented, memory: _Memory, now: datetime, seconds: float) 
         # Enough to compare with a token's `x5t#S256`, and not enough to be anybody.
         return Peer(told.digest, None, 0.0, 0.0, 0.0)
     peer = _client(pem, memory, now, seconds)
-    if peer.digest != told.digest or (told.uri and told.uri != peer.identity):
+    # A name that is no SPIFFE ID is nobody here: the certificate is only compared with a token's.
+    named = peer.identity is not None or told.uri.lower().startswith("spiffe:")
+    if peer.digest != told.digest or (told.uri and named and told.uri != peer.identity):
         raise EvidenceError(CERTIFICATE_INVALID)
     return peer
 
@@ -266,7 +277,7 @@ def _client(pem: str, memory: _Memory, now: datetime, seconds: float) -> Peer:
     known = memory.chains.get(digests)
     if known is not None and known.begins <= seconds < known.believed:
         return known
-    leaf, identity = chain[0], None
+    leaf, caller = chain[0], None
     begins, expires = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
     if not begins <= seconds < expires:
         raise EvidenceError(CERTIFICATE_EXPIRED)
@@ -276,29 +287,29 @@ def _client(pem: str, memory: _Memory, now: datetime, seconds: float) -> Peer:
         domain = memory.trust.domain(domain_of(identity))
         if "x509_svid" not in domain.forms:
             raise EvidenceError(TRUST_DOMAIN_UNKNOWN)
-        bundle = memory.trust.bundle_of(domain, seconds)
         try:
+            bundle = memory.trust.bundle_of(domain, seconds)
             believed = min(check_chain(chain, bundle.authorities, now).timestamp(), bundle.until)
         except EvidenceError as error:
-            # It may be the first that is signed by a new authority.
-            if error.code == CERTIFICATE_UNTRUSTED:
+            if error.code in _WANTING:
                 memory.wanted(domain.name)
             raise
-    peer = Peer(digests[0], identity, begins, expires, believed)
+        caller = {"id": identity, "kind": domain.kind}
+    peer = Peer(digests[0], caller, begins, expires, believed)
     if len(memory.chains) >= REMEMBERED:
         memory.chains.clear()
     memory.chains[digests] = peer
     return peer
 
 
-def _certified(presented: Presented, peer: Peer | None, trust: Trust) -> Evidence:
+def _certified(presented: Presented, peer: Peer | None) -> Evidence:
     """Who came with a certificate alone: TLS has proved for this request that it holds its key."""
     if presented.dpop or presented.wpt is not None or presented.scheme is not None:
         raise EvidenceError(CREDENTIAL_MALFORMED)
-    if peer is None or peer.identity is None:
+    if peer is None or peer.caller is None:
         raise EvidenceError(CERTIFICATE_INVALID)
     return Evidence(
-        caller={"id": peer.identity, "kind": trust.domain(domain_of(peer.identity)).kind},
+        caller=peer.caller,
         form="x509_svid",
         binding="mtls",
         bound=True,
@@ -366,8 +377,9 @@ def _of_token(
 ) -> Verified:
     """Who an issuer's token speaks of, and what it takes to present it."""
     chain = token.chain
-    for identity in (token.subject,) if chain is None else (chain.subject, chain.actor):
-        # A SPIFFE ID is its trust domain's to give; an issuer names only those it is configured to.
+    for identity in (token.subject,) if chain is None else (chain.subject, chain.actor, *chain.earlier):
+        # A SPIFFE ID is its trust domain's to give; an issuer names only those it is configured to, and says
+        # of no others that they acted before.
         if (
             identity[: len("spiffe:")].lower() == "spiffe:"
             and domain_of(identity) not in issuer.trust_domains
@@ -404,6 +416,7 @@ def _of_token(
         aliases=tuple(
             (kind, name(token.claims, claim)) for kind, claim in issuer.aliases if claim in token.claims
         ),
+        told=frozenset([attribute for attribute, _ in issuer.claims]),
     )  # fmt: skip
     return Verified(token.times, until, token.confirmation, issuer.binding, evidence)
 
@@ -451,6 +464,7 @@ def _evidence(
     lineage: tuple[bytes, ...] = (),
     descends: float | None = None,
     aliases: tuple[tuple[str, str], ...] = (),
+    told: frozenset[str] = frozenset(),
 ) -> Evidence:
     jti = claims.get("jti")
     return Evidence(
@@ -472,6 +486,7 @@ def _evidence(
         lineage=lineage,
         descends=descends,
         aliases=aliases,
+        told=told,
     )
 
 

@@ -48,8 +48,8 @@ class Posting:
     action: bool
 
 
-Posted: TypeAlias = tuple[Head, Posting, R]
-"""A rule, with what it is found by."""
+Posted: TypeAlias = tuple[Head, Posting, tuple[R]]
+"""A head, where it is posted, and its rule as the place of one that is alone there."""
 
 
 def posting(head: Head) -> Posting:
@@ -208,7 +208,7 @@ class Index(Generic[R]):
 
     def __init__(self, rules: Sequence[Posted[R]]) -> None:
         self._exact = _table(rules, attrgetter("exact"))
-        self._globs = _table(rules, attrgetter("globs"))
+        self._globs = _table([one for one in rules if one[1].globs], attrgetter("globs"))
         self._patterns = Patterns(sorted({key[1] for key in self._globs if key[1] is not None}), glob)
         self.known: dict[tuple[str, str, str], Found[R]] = {}
 
@@ -238,16 +238,17 @@ class Index(Generic[R]):
 def _table(
     rules: Sequence[Posted[R]], keys: Callable[[Posting], tuple[Key, ...]]
 ) -> dict[Key, tuple[R, ...] | Leaf[R]]:
-    # Nearly every rule is alone where it is posted, and nothing is made for it but its place.
-    first: dict[Key, Posted[R]] = {}
-    crowded: dict[Key, list[Posted[R]]] = {}
+    # Nearly every rule is alone where it is posted: what it has of its own is its place there.
+    table: dict[Key, tuple[R, ...] | Leaf[R]] = {}
+    crowds: dict[Key, list[tuple[Head, R]]] = {}
     for one in rules:
         for key in keys(one[1]):
-            before = first.setdefault(key, one)
-            if before is not one:
-                crowded.setdefault(key, [before]).append(one)
-    table: dict[Key, tuple[R, ...] | Leaf[R]] = {key: (rule,) for key, (_, _, rule) in first.items()}
-    for key, several in crowded.items():
-        pairs = [(head, rule) for head, _, rule in several]
-        table[key] = Leaf(pairs) if len(pairs) > FEW else tuple([rule for _, rule in pairs])
+            if table.setdefault(key, one[2]) is not one[2]:
+                crowds[key] = []
+    for head, posted, (rule,) in rules if crowds else ():
+        for key in keys(posted):
+            if key in crowds:
+                crowds[key].append((head, rule))
+    for key, crowd in crowds.items():
+        table[key] = Leaf(crowd) if len(crowd) > FEW else tuple([rule for _, rule in crowd])
     return table

@@ -93,13 +93,13 @@ class Builder:
             known = self._kept.get(rule.identity)
             if known is None or known.rule is not rule:
                 found = posting(rule.head)
-                known = _Kept(rule, (rule.head, found, self._rule(rule, found, sources)))
+                known = _Kept(rule, (rule.head, found, (self._rule(rule, found, sources),)))
             kept[rule.identity] = known
         self._kept = kept
         posted = [one.posted for one in kept.values()]
         return Program(
             policies.schema,
-            tuple([rule for _, _, rule in posted]),
+            tuple([rule for _, _, (rule,) in posted]),
             Index(posted),
             _Alone(digest),
             Decision("deny", NO_RULE, (), (), (), (), (), digest),

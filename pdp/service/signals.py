@@ -50,16 +50,23 @@ def router(signals: Signals) -> APIRouter:
         stream = signals.streams.get(name)
         if stream is None:
             raise Problem(404, "http", "Not Found", "no transmitter of this name is configured")
+        text = None
         try:
+            text = await _text(request)
             await _authenticate(request, stream.table.token_file)
-            await signals.take(stream, await _text(request))
+            await signals.take(stream, text)
         except SignalError as error:
             document = encode_json({"err": error.err, "description": str(error)})
             headers = {"Cache-Control": "no-store", "Content-Language": "en"}
+            if text is None:
+                # What is left of the body must not be taken for the next request.
+                headers["Connection"] = "close"
             return Response(document, 400, headers, media_type="application/json")
         except StoreError as error:
-            log.error("a signal of %s cannot be kept: %s", name, error)
-            detail = "it cannot be kept: `path` of `[state]` says where"
+            if stream.problem != str(error):
+                log.error("a signal of %s cannot be taken now: %s", name, error)
+            stream.problem = str(error)
+            detail = "send it again later" if signals.keeps else "there is no `path` of `[state]` to keep it"
             raise Problem(503, "unavailable", "Not available", detail, headers={"Retry-After": "5"}) from None
         return Response(status_code=202, headers={"Cache-Control": "no-store"})
 

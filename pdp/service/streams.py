@@ -54,22 +54,23 @@ class Stream:
         self.source = Source(f"transmitter {table.name}", place_of(table.keys), self._publish)
         self.keys: Keys | None = None
         self.silent = False
-        # Why the last one was refused: anybody may push, and must not fill the log.
-        self.refused: str | None = None
+        # Why the last one was not taken: anybody may push, and must not fill the log.
+        self.problem: str | None = None
         self._looked = float("-inf")
 
     def read(self, text: str) -> Signal:
         """What a token says; raises `SignalError`."""
         return read(text, self.transmitter, self.keys, time.time())
 
-    async def look(self) -> bool:
-        """Read the keys again, for one that is not there, but not for everybody who asks; whether that was
-        done."""
+    async def look(self) -> None:
+        """Read the keys again, for one that is not there. Not for everybody who asks, for anybody may: then
+        it raises `StoreError`, since nobody knows."""
         now = time.monotonic()
-        if now < self._looked + COOLDOWN:
-            return False
-        self._looked = now
-        return await self.source.refresh()
+        if now >= self._looked + COOLDOWN:
+            self._looked = now
+            await self.source.refresh()
+        elif self.source.problem is None:
+            raise StoreError("its key is not known, and keys were read just now")
 
     def _publish(self, data: bytes, until: float) -> None:
         self.keys = Keys(parse_jwks(data, use="sig", algorithms=self.transmitter.algorithms), until)
@@ -123,6 +124,11 @@ class Signals:
         )
 
     @property
+    def keeps(self) -> bool:
+        """Whether what is taken outlives the process."""
+        return self._store is not None
+
+    @property
     def status(self) -> list[dict[str, Any]]:
         """How each transmitter is doing, to be told."""
         return [
@@ -140,18 +146,19 @@ class Signals:
             try:
                 signal = stream.read(text)
             except SignalError as error:
-                # It may be the first that is signed with a new key.
-                if error.err != "invalid_key" or not await stream.look():
+                if not error.newer:
                     raise
+                # It may be the first that is signed with a new key.
+                await stream.look()
                 signal = stream.read(text)
         except SignalError as error:
             self._metrics.signal(name, error.err)
-            if stream.refused != str(error):
+            if stream.problem != str(error):
                 log.warning("a signal of %s is refused: %s: %s", name, error.err, error)
-            stream.refused = str(error)
+            stream.problem = str(error)
             raise
         await asyncio.to_thread(hearing.apply, signal, stream.transmitter, time.time())
-        stream.refused = None
+        stream.problem = None
         applies = signal.effect in ("revoke", "hold", "release")
         self._metrics.signal(name, signal.effect if signal.about or not applies else "unmapped")
         if applies and not signal.about:

@@ -137,7 +137,8 @@ class _Desk:
         task = replace(
             asked,
             owner=evidence.caller["id"],
-            issued=evidence.issued,
+            # A task that is opened with what was exchanged ends with what that was exchanged for.
+            issued=evidence.since,
             expires=min(expires, latest, seconds + lifetime),
             latest=latest,
             uses=_least(answer, "uses", body.uses),

@@ -250,12 +250,9 @@ def _lineage(held: tuple[Held, ...]) -> tuple[tuple[bytes, ...], float]:
     """By what the new token may be revoked beside its own names, and when the first of what it comes from was
     issued."""
     names: dict[bytes, None] = {}
-    since = []
     for one in held:
-        evidence = one.evidence
-        names |= dict.fromkeys(credential_names(evidence))
-        since += [evidence.issued, evidence.issued if evidence.descends is None else evidence.descends]
+        names |= dict.fromkeys(credential_names(one.evidence))
     names.pop(_ALL, None)
     if len(names) > LINEAGE_LIMIT:
         raise OAuthError("invalid_request", "the token comes from too many others")
-    return tuple(names), min(since)
+    return tuple(names), min(one.evidence.since for one in held)

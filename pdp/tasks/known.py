@@ -6,7 +6,7 @@ Reads, and changes nothing but what an allow uses up. Knows evidence, tasks and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -22,7 +22,6 @@ from pdp.tasks.tasks import TaskError, Tasks, task_key, task_of
 OWN: Final = "pdp"
 """The audience of what is asked of pdp about itself."""
 _REMEMBERED: Final = 16_384
-_NEVER: Final = float("inf")
 
 
 class Known(Struct, frozen=True, gc=False):
@@ -49,9 +48,10 @@ class Knowledge:
         self.silent: Mapping[bytes, float] = {}
         self.tasks = Tasks(store)
         self.revocations = Revocations(store)
-        # Which credentials were found not to be revoked, and when, at this version of the store.
+        # Which credentials were found not to be revoked, and when, at this version of the store. One
+        # verification makes one caller: by another one a token may be another's, as its issuer tells.
         self._version: object = None
-        self._sound: dict[bytes, float] = {}
+        self._sound: dict[bytes, tuple[dict[str, Any], float]] = {}
 
     def look(self, evidence: Evidence | None, task_id: str | None, seconds: float) -> Known | None:
         """What is known at this moment of a credential and a task; None where there is no such task.
@@ -74,8 +74,9 @@ class Knowledge:
         version = self._store.version()
         if version != self._version or len(self._sound) >= _REMEMBERED:
             self._version, self._sound = version, {}
+        sound = self._sound.get(evidence.identity)
         # Asked as of an earlier time, what has ended since is there again.
-        if seconds >= self._sound.get(evidence.identity, _NEVER):
+        if sound is not None and sound[0] is evidence.caller and seconds >= sound[1]:
             return
         names = self.revocations.names(evidence)
         found = self._store.read(names, seconds).entries
@@ -83,7 +84,7 @@ class Knowledge:
         if evidence.descends is not None:
             # What came of something that is revoked is no newer for having been made later.
             check(found, evidence.lineage, evidence.descends)
-        self._sound[evidence.identity] = seconds
+        self._sound[evidence.identity] = evidence.caller, seconds
 
     def use(self, known: Known, seconds: float) -> None:
         """Use the task up by one, where its uses are counted."""

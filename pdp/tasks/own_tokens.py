@@ -20,6 +20,7 @@ from pdp.tasks.known import Knowledge
 from pdp.tasks.mint import ACCESS_TOKEN, TRANSACTION_TOKEN
 from pdp.tasks.oauth_errors import OAuthError
 from pdp.tasks.revocation import Kind, Revocations
+from pdp.tasks.task import TaskError
 
 _TYPES: Final = frozenset((ACCESS_TOKEN, TRANSACTION_TOKEN))
 # What is told of a token: what it says itself, but for what it comes from.
@@ -70,7 +71,7 @@ class OwnTokens:
             evidence = self._verifier.stated(token, now, _TYPES).evidence
             # 2.
             known = self._knowledge.look(evidence, evidence.task, now.timestamp())
-        except EvidenceError:
+        except (EvidenceError, TaskError):
             return INACTIVE
         if evidence.task is not None and (known is None or not known.active):
             return INACTIVE

@@ -10,7 +10,7 @@ evidence and a store, and not who may revoke.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 from msgspec import MsgspecError, Struct, msgpack
 from msgspec.structs import replace
@@ -86,8 +86,8 @@ class Revocations:
     def __init__(self, store: Store, told: Told | None = None) -> None:
         self._store = store
         self._told = told
-        # What names a credential, by its evidence: a remembered token has the same each time.
-        self._names: dict[bytes, tuple[bytes, ...]] = {}
+        # What names a credential, as whose it was verified: a remembered token has the same each time.
+        self._names: dict[bytes, tuple[dict[str, Any], tuple[bytes, ...]]] = {}
 
     def revoke(
         self,
@@ -138,12 +138,13 @@ class Revocations:
     def names(self, evidence: Evidence) -> tuple[bytes, ...]:
         """What a revocation of a credential may be kept under."""
         known = self._names.get(evidence.identity)
-        if known is None:
-            known = credential_names(evidence)
+        # What its issuer says of an opaque token may change, and of the same text another token is made.
+        if known is None or known[0] is not evidence.caller:
+            known = evidence.caller, credential_names(evidence)
             if len(self._names) >= _REMEMBERED:
                 self._names.clear()
             self._names[evidence.identity] = known
-        return known
+        return known[1]
 
 
 _REMEMBERED: Final = 16_384

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pdp.evidence.jws import load
 from pdp.evidence.jwt import JTI_LIMIT, check_signature, media_type, name, texts, time
-from pdp.evidence.refusals import EvidenceError
+from pdp.evidence.refusals import KEY_UNKNOWN, EvidenceError
 from pdp.evidence.trust import Keys
 from pdp.state.store import name as hashed
 from pdp.tasks.subjects import SignalError, Subject, Transmitter, about
@@ -64,11 +64,13 @@ def read(
             raise SignalError("invalid_audience", "its `aud` is not the audience of this stream")
         # 3.
         if keys is None or seconds >= keys.until:
-            raise SignalError("invalid_key", "the keys of its issuer are not known")
+            raise SignalError("invalid_key", "the keys of its issuer are not known", newer=True)
         try:
             check_signature(jws, keys.keys, transmitter.algorithms)
-        except EvidenceError:
-            raise SignalError("invalid_key", "it is not signed with a key of its issuer") from None
+        except EvidenceError as error:
+            newer = error.code == KEY_UNKNOWN
+            told = "it is not signed with a key of its issuer"
+            raise SignalError("invalid_key", told, newer=newer) from None
         # 4.
         for claim in ("sub", "exp"):
             if claim in claims:

@@ -26,11 +26,12 @@ _MEMBERS: Final = 64
 
 
 class SignalError(Exception):
-    """A token is refused, and has no effect. `str` tells the transmitter why, and holds nothing secret."""
+    """A token is refused, and has no effect. `str` tells the transmitter why, and holds nothing secret.
+    `newer`: it would be taken, perhaps, by newer keys."""
 
-    def __init__(self, err: Err, description: str) -> None:
+    def __init__(self, err: Err, description: str, *, newer: bool = False) -> None:
         super().__init__(description)
-        self.err = err
+        self.err, self.newer = err, newer
 
 
 @dataclass(frozen=True, slots=True)

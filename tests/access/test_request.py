@@ -156,6 +156,8 @@ SENT = "must be a string, and not empty"
         ({"request": {"method": 1}}, "/request/method", SENT),
         ({"request": {"uri": ""}}, "/request/uri", SENT),
         ({"request": {"peer": None}}, "/request/peer", SENT),
+        ({"request": {"peer": "a" * 2_049}}, "/request/peer", NAME),
+        ({"request": {"method": "A" * 2_049, "uri": "a" * 3_000}}, "/request/method", NAME),
         ({"credential": {"asserted": None}}, "/credential/asserted", "must be an object"),
         ({"credential": {"asserted": []}}, "/credential/asserted", "must be an object"),
         ({"credential": {"asserted": {"age": 1}}}, "/credential/asserted/lifetime", "is missing"),

@@ -503,6 +503,18 @@ def certificates() -> Iterator[Vector]:
         header='Hash=<hash>;Subject="O=x,URI=spiffe://prod.example/admin;x";Cert="<cert>";URI=<uri>',
     )
     yield g(50, "more than is read", malformed, "xfcc", edit=[["pad", "a", 33_000]])
+    for number, says, expect, name in (
+        (
+            54,
+            "a forwarded certificate with a name that is no workload's",
+            "accepted",
+            "https://client.example/",
+        ),
+        (55, "a workload's name beside a certificate without", invalid, "spiffe://prod.example/admin"),
+        (56, "the same, in another spelling", invalid, "SPIFFE://prod.example/admin"),
+    ):
+        told = f'Hash=<hash>;Cert="<cert>";URI={name}'
+        yield g(number, says, expect, "mtls", leaf={"uris": ["https://client.example/"]}, forwarded=told)
 
 
 def names() -> Iterator[Vector]:

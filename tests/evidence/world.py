@@ -333,7 +333,7 @@ class World:
         return self.token({k: v for k, v in change.items() if k != "key"}, claims, header, key)
 
     def _mtls(self, change: dict[str, Any]) -> dict[str, Any]:
-        leaf = self.strange.issue({"uris": [], "dns": ["client.example"]})
+        leaf = self.strange.issue({"uris": [], "dns": ["client.example"], **change.get("leaf", {})})
         digest = leaf.fingerprint(hashes.SHA256())
         token = self.access_token(change, cnf={"x5t#S256": b64(digest)})
         shown = (
@@ -341,7 +341,10 @@ class World:
             if change.get("other_certificate")
             else leaf
         )
-        return {"token": token, "scheme": "Bearer", "certificate": pem(shown), "forwards": True}
+        made = {"token": token, "scheme": "Bearer", "forwards": True}
+        if "forwarded" in change:
+            return {**made, "xfcc": _told(change["forwarded"], shown)}
+        return {**made, "certificate": pem(shown)}
 
     def _jwt_svid(self, change: dict[str, Any]) -> dict[str, Any]:
         claims = {"sub": WORKLOAD, "aud": [AUDIENCE], "iat": SECONDS - 10, "exp": SECONDS + 290}
@@ -358,14 +361,9 @@ class World:
 
     def _xfcc(self, change: dict[str, Any]) -> dict[str, Any]:
         leaf = self.authority.issue(change.get("leaf", {}))
-        values = {
-            "hash": leaf.fingerprint(hashes.SHA256()).hex(), "cert": quote(pem(leaf), safe=""),
-            "uri": WORKLOAD,
-            "other": self.authority.issue({}).fingerprint(hashes.SHA256()).hex(),
-        }  # fmt: skip
-        text = change.get("header", 'By=spiffe://prod.example/gw;Hash=<hash>;Cert="<cert>";URI=<uri>')
-        for name, value in values.items():
-            text = text.replace(f"<{name}>", value)
+        other = self.authority.issue({}).fingerprint(hashes.SHA256()).hex()
+        header = change.get("header", 'By=spiffe://prod.example/gw;Hash=<hash>;Cert="<cert>";URI=<uri>')
+        text = _told(header, leaf, uri=WORKLOAD, other=other)
         return {"xfcc": edited(text, change.get("edit", [])), "forwards": True}
 
     def _wit(self, change: dict[str, Any]) -> dict[str, Any]:
@@ -393,6 +391,14 @@ class World:
 
     def verifier(self, change: dict[str, Any] | None = None) -> Verifier:
         return Verifier(self.trust(change))
+
+
+def _told(header: str, leaf: x509.Certificate, **values: str) -> str:
+    """What Envoy tells of a client's certificate, with `values` in their places."""
+    digest, escaped = leaf.fingerprint(hashes.SHA256()).hex(), quote(pem(leaf), safe="")
+    for name, value in (values | {"hash": digest, "cert": escaped}).items():
+        header = header.replace(f"<{name}>", value)
+    return header
 
 
 def edited(text: str, edits: list[list[Any]]) -> str:

@@ -23,7 +23,7 @@ Rule = tuple[Head, int]
 
 
 def indexed(rules: Sequence[Rule]) -> Index[Rule]:
-    return Index([(rule[0], posting(rule[0]), rule) for rule in rules])
+    return Index([(rule[0], posting(rule[0]), (rule,)) for rule in rules])
 
 
 def asks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 import warnings
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ from joserfc.jwk import ECKey, KeySet
 
 from service.conftest import PATIENCE, Service, Services, make_folder, until
 from tests.evidence.issuing import Client, Issuer
-from tests.evidence.world import jwk_of
-from tests.tasks.office import POLICY
+from tests.evidence.world import b64, jwk_of
+from tests.tasks.office import CERTIFICATE, POLICY
 
 with warnings.catch_warnings():
     # It would rather have another client for HTTP.
@@ -59,6 +60,13 @@ issuer = "https://pdp.example/tenant-a"
 [[client]]
 id = "batch"
 keys = { file = "batch.json" }
+[[enforcement_point]]
+name = "proxy"
+addresses = ["127.0.0.1"]
+certificates = true
+[[client]]
+id = "old"
+thumbprint = "{thumbprint}"
 [[client]]
 id = "ledger"
 jwks = [{ledger}]
@@ -114,7 +122,8 @@ class Town:
         text = CONFIGURATION.replace("{nonces}", json.dumps(nonces)).replace(
             "{single_use}", json.dumps(single_use)
         )
-        self.folder = make_folder(folder, POLICY, text.replace("{ledger}", f"{{ {jwk} }}"))
+        text = text.replace("{thumbprint}", b64(CERTIFICATE)).replace("{ledger}", f"{{ {jwk} }}")
+        self.folder = make_folder(folder, POLICY, text)
         (self.folder / "keys.json").write_text(self.issuer.jwks())
         (self.folder / "batch.json").write_text(json.dumps({"keys": [self.batch.jwk]}))
 
@@ -384,3 +393,74 @@ def test_a_form_may_be_coded_as_it_likes(service: Service, town: Town) -> None:
             "dpop": town.batch.proof(),
         }
         assert client.post("/token", content=body, headers=headers).status_code == 200
+
+
+def test_after_a_revocation_was_acknowledged_no_worker_allows(serve: Services, tmp_path: Path) -> None:
+    town = Town(tmp_path / "policies")
+    service = begin(serve, town, "--workers", "2")
+
+    async def under_load(token: str) -> tuple[int, set[str | None]]:
+        acknowledged = asyncio.Event()
+        answers: list[tuple[bool, str | None]] = []
+
+        async def deciding(client: httpx.AsyncClient) -> None:
+            left = 20
+            while left > 0:
+                # Asked after it was acknowledged, if it was by now.
+                late = acknowledged.is_set()
+                presented = town.batch.holder.present(token, "GET", "https://ledger.example/entries")
+                document = {**presented, "audience": "ledger", "action": "entry.read"}
+                answer = await client.post("/decide", json=document)
+                answers.append((late, answer.json()["code"]))
+                left -= late
+
+        async with httpx.AsyncClient(
+            base_url=f"http://{service.host}:{service.port}", timeout=PATIENCE, trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        ) as client:  # fmt: skip
+            crowd = [asyncio.create_task(deciding(client)) for _ in range(6)]
+            await asyncio.sleep(0.2)
+            answer = await client.post("/revoke", data=town.batch.form(token=token))
+            assert answer.status_code == 200
+            acknowledged.set()
+            await asyncio.gather(*crowd)
+        allowed = sum(code is None for late, code in answers if not late)
+        return allowed, {code for late, code in answers if late}
+
+    for _ in range(5):
+        allowed, after = asyncio.run(under_load(granted(service, town)))
+        assert allowed > 0
+        assert after == {"credential_revoked"}
+
+
+def test_a_revocation_that_was_acknowledged_outlives_the_service(serve: Services, tmp_path: Path) -> None:
+    town = Town(tmp_path / "policies")
+    service = begin(serve, town)
+    for _ in range(3):
+        token, other = granted(service, town), granted(service, town)
+        assert ask(service, town.batch.form(token=token), path="/revoke").status_code == 200
+        service.signal(signal.SIGKILL)
+        service.wait()
+        service = serve(folder=town.folder)
+        until(lambda: decided(service, town.batch, other) is None)  # noqa: B023  # asked at once
+        assert decided(service, town.batch, token) == "credential_revoked"
+
+
+def test_a_client_behind_a_proxy_proves_itself_with_its_certificate(service: Service, town: Town) -> None:
+    headers = {"x-forwarded-client-cert": f"Hash={CERTIFICATE.hex()}"}
+    form = {name: value for name, value in town.form().items() if not name.startswith("client_")}
+    answer = ask(service, form, **headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["token_type"] == "Bearer"
+    token = answer.json()["access_token"]
+    assert jwt.decode(token, options={"verify_signature": False})["cnf"] == {"x5t#S256": b64(CERTIFICATE)}
+
+    def code(digest: bytes) -> str | None:
+        credential = {"token": token, "scheme": "Bearer", "xfcc": f"Hash={digest.hex()}"}
+        document = {"credential": credential, "audience": "ledger", "action": "entry.read"}
+        found: str | None = service.post("/decide", json.dumps(document).encode()).json()["code"]
+        return found
+
+    assert (code(CERTIFICATE), code(bytes(32))) == (None, "binding_mismatch")
+    assert ask(service, {"token": token}, path="/revoke", **headers).status_code == 200
+    assert code(CERTIFICATE) == "credential_revoked"

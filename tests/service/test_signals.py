@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,19 @@ def begin(serve: Services, estate: Estate, *arguments: str) -> Service:
     return service
 
 
-def test_after_a_session_was_revoked_the_next_request_is_denied(serve: Services, estate: Estate) -> None:
-    service = begin(serve, estate)
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Estate]]:
+    """A service for the tests that leave each other's users alone. It ends without a traceback."""
+    home = tmp_path_factory.mktemp("signals")
+    services, estate = Services(home), Estate(home / "policies")
+    service = begin(services, estate)
+    yield service, estate
+    services.stop()
+    assert "Traceback" not in service.log
+
+
+def test_after_a_session_was_revoked_the_next_request_is_denied(town: tuple[Service, Estate]) -> None:
+    service, estate = town
     anna, berta = estate.token(), estate.token("berta")
     assert estate.ask(service, anna) is None
     answer = push(service, estate.sender.signal(REVOKED, ANNA, at=time.time() - 5))
@@ -136,6 +148,9 @@ def test_after_a_session_was_revoked_the_next_request_is_denied(serve: Services,
     # Whoever signs in again gets something newer.
     assert estate.ask(service, estate.token(ago=0)) is None
     assert service.metric("pdp_signals_total", transmitter="idp", outcome="revoke") == 1
+    # That it was presented all the same is an alarm.
+    assert service.metric("pdp_alarms_total", kind="revoked") >= 1
+    until(lambda: '"alarm":"revoked"' in service.log)
 
 
 def test_what_one_worker_took_all_workers_know_at_once_and_after_a_kill(
@@ -177,16 +192,16 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_service_is_killed(
 
 
 def test_what_is_refused_is_answered_as_the_standard_says_and_has_no_effect(
-    serve: Services, estate: Estate
+    town: tuple[Service, Estate],
 ) -> None:
-    service = begin(serve, estate)
-    sender = estate.sender
+    service, estate = town
+    sender, clara = estate.sender, user("clara")
     refused = {
-        "invalid_issuer": Sender("https://other.example").signal(REVOKED, ANNA),
-        "invalid_audience": Sender(audience="https://other.example").signal(REVOKED, ANNA),
-        "invalid_key": Sender(other=True).signal(REVOKED, ANNA),
+        "invalid_issuer": Sender("https://other.example").signal(REVOKED, clara),
+        "invalid_audience": Sender(audience="https://other.example").signal(REVOKED, clara),
+        "invalid_key": Sender(other=True).signal(REVOKED, clara),
         "invalid_request": sender.signal(REVOKED, {"format": "iss_sub"}),
-        "access_denied": sender.signal(REVOKED, user("anna", "https://other.example")),
+        "access_denied": sender.signal(REVOKED, user("clara", "https://other.example")),
         "invalid_state": sender.signal(VERIFICATION, STREAM, state="nobody asked"),
     }
     for err, text in refused.items():
@@ -197,33 +212,48 @@ def test_what_is_refused_is_answered_as_the_standard_says_and_has_no_effect(
         assert answer.json().keys() == {"err", "description"}
         assert answer.json()["err"] == err
         assert service.metric("pdp_signals_total", transmitter="idp", outcome=err) == 1
-    text = sender.signal(REVOKED, ANNA)
+    text = sender.signal(REVOKED, clara)
     wrong = push(service, text, **{"content-type": "application/json"})
     assert (wrong.status_code, wrong.json()["err"]) == (400, "invalid_request")
     assert push(service, "x" * (SET_LIMIT + 1)).json()["err"] == "invalid_request"
     assert push(service, text, "nobody").status_code == 404
-    assert estate.ask(service, estate.token()) is None
-    assert "Traceback" not in service.log
+    assert estate.ask(service, estate.token("clara")) is None
 
 
-def test_a_signal_with_a_new_key_is_taken_at_once(serve: Services, estate: Estate) -> None:
+def test_a_signal_with_a_new_key_is_taken_once_that_is_read_and_not_refused_before(
+    serve: Services, estate: Estate
+) -> None:
     service = begin(serve, estate)
     estate.sender.rotate()
+    text, statuses = estate.sender.signal(REVOKED, ANNA), set[int]()
+    # Somebody else asks for keys that nobody has, so often that keys are not read each time.
+    unknown = Sender(other=True)
+    unknown.kid = "signals-9"
+    for _ in range(2):
+        last = push(service, unknown.signal(REVOKED, ANNA))
+    assert last.status_code == 503
+    assert int(last.headers["retry-after"]) > 0
     estate.publish()
-    assert push(service, estate.sender.signal(REVOKED, ANNA)).status_code == 202
+
+    def taken() -> bool:
+        statuses.add(push(service, text).status_code)
+        return 202 in statuses
+
+    until(taken)
+    assert statuses <= {202, 503}
     assert estate.ask(service, estate.token()) == "credential_revoked"
 
 
-def test_who_is_at_risk_is_held_until_it_is_over(serve: Services, estate: Estate) -> None:
-    service = begin(serve, estate)
-    now, sender = time.time(), estate.sender
-    assert push(service, sender.signal(RISK, ANNA, at=now - 9, **risk("HIGH"))).status_code == 202
-    assert estate.ask(service, estate.token(ago=0)) == "credential_revoked"
+def test_who_is_at_risk_is_held_until_it_is_over(town: tuple[Service, Estate]) -> None:
+    service, estate = town
+    now, sender, dora = time.time(), estate.sender, user("dora")
+    assert push(service, sender.signal(RISK, dora, at=now - 9, **risk("HIGH"))).status_code == 202
+    assert estate.ask(service, estate.token("dora", ago=0)) == "credential_revoked"
     # What was said before does not open again, however late it comes.
-    assert push(service, sender.signal(RISK, ANNA, at=now - 20, **risk("LOW"))).status_code == 202
-    assert estate.ask(service, estate.token()) == "credential_revoked"
-    assert push(service, sender.signal(RISK, ANNA, at=now - 5, **risk("LOW"))).status_code == 202
-    assert estate.ask(service, estate.token()) is None
+    assert push(service, sender.signal(RISK, dora, at=now - 20, **risk("LOW"))).status_code == 202
+    assert estate.ask(service, estate.token("dora")) == "credential_revoked"
+    assert push(service, sender.signal(RISK, dora, at=now - 5, **risk("LOW"))).status_code == 202
+    assert estate.ask(service, estate.token("dora")) is None
 
 
 def test_nothing_is_acknowledged_that_would_not_outlive_the_service(serve: Services, tmp_path: Path) -> None:

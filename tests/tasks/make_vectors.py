@@ -387,6 +387,64 @@ def exchange() -> Iterator[Vector]:
         so={"aud": "https://files.example/a"},
     )
     yield i(59, bad, "an audience that does not print", form={"audience": "led\u0007ger"})
+    yield i(
+        60,
+        target,
+        "claims for a transaction token",
+        subject=subject(aud="pdp", scope="read"),
+        form={"requested_token_type": TXN, "audience": "warehouse", "scope": "read"},
+    )
+    yield i(
+        61,
+        bad,
+        "a token that would be too long",
+        subject=subject(scope=" ".join(f"scope-{n:04}" for n in range(495))),
+    )
+    yield i(62, bad, "the policies leave no time", subject=subject(aud="pdp"), form={"audience": "drawer"})
+    yield i(
+        63,
+        target,
+        "an obligation that cannot be carried out",
+        subject=subject(aud="pdp"),
+        form={"audience": "attic"},
+    )
+    yield i(
+        64,
+        target,
+        "rules that require two things of one claim",
+        subject=subject(aud="pdp"),
+        form={"audience": "cellar"},
+    )
+    yield i(
+        65,
+        target,
+        "a claim that is not the policies' to say",
+        subject=subject(aud="pdp"),
+        form={"audience": "roof"},
+    )
+    yield i(
+        66,
+        "granted",
+        "the least of several lives and scopes",
+        subject=subject(aud="pdp", scope="read write list"),
+        form={"audience": "porch"},
+        so={"lifetime": 30, "scope": "read"},
+    )
+    yield i(
+        67,
+        bad,
+        "a token that is not bound, of an issuer whose are",
+        subject={"by": "https://bound.example", "claims": {"aud": "pdp", "client_id": "batch"}},
+    )
+    yield i(
+        68,
+        bad,
+        "who acts may not work on the task",
+        ["open", "t-1", {"audiences": ["files"]}],
+        subject=DELEGATED,
+        actor={"claims": {"sub": "batch-7", "aud": "pdp", "client_id": "batch"}},
+        form={"task": "t-1", "audience": "files"},
+    )
 
 
 def replay() -> Iterator[Vector]:

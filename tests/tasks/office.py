@@ -46,6 +46,7 @@ from tests.evidence.world import compact, jwk_of, merged, sign
 
 URL = "https://pdp.example"
 STS, ONCE, IDP = "https://sts.example", "https://once.example", "https://idp.example"
+BOUND = "https://bound.example"
 JOB = "spiffe://prod.example/ns/batch/sa/job"
 LEGACY = "https://api.example"
 TYPES = {"access_token": ACCESS_TOKEN, "txn_token": TRANSACTION}
@@ -65,7 +66,7 @@ class Office:
 
     def __init__(self, folder: Path, store: Store | None = None) -> None:
         self.store = MemoryStore() if store is None else store
-        self.issuers = {name: issuing.Issuer(name) for name in (STS, ONCE, IDP)}
+        self.issuers = {name: issuing.Issuer(name) for name in (STS, ONCE, IDP, BOUND)}
         # Clients by name, each with the key that it signs with; and who holds keys that tokens are bound to.
         self.keys = {
             name: ec.generate_private_key(ec.SECP256R1()) for name in ("batch", "portal", "idle", "ledger")
@@ -97,6 +98,7 @@ class Office:
         issuers = {
             STS: Issuer(STS, algorithms, audiences=legacy, task="task"),
             ONCE: Issuer(ONCE, algorithms, single_use=True),
+            BOUND: Issuer(BOUND, algorithms, binding="any"),
             IDP: Issuer(IDP, algorithms, kind="human", actor="agent", claims=(("team", "team"),)),
         }
         own = Issuer(

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -17,6 +18,7 @@ from pdp.evidence.jws import encode
 from pdp.evidence.keys import ALGORITHMS, KeysError, parse_jwks
 from pdp.evidence.verify import Presented, Verifier
 from pdp.registered import ClientTable
+from pdp.settings import SettingsError, read
 from pdp.state.memory import MemoryStore
 from pdp.state.replay import Replay
 from pdp.tasks.clients import SIGNED, SVID, Asking, Clients
@@ -252,3 +254,17 @@ def test_a_memory_that_cannot_know_says_so(office: Office) -> None:
     form = {"client_assertion_type": SIGNED, "client_assertion": office.assertion("batch")}
     with pytest.raises(OAuthError, match="temporarily_unavailable"):
         known.authenticate(form, Presented(), datetime.now(UTC))
+
+
+def test_clients_are_told_by_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "pdp.toml"
+    path.write_text('[[client]]\nid = "batch"\nkeys = { file = "batch.json" }\n')
+    (table,) = read(path).client
+    assert table.keys is not None
+    assert table.keys.file == tmp_path / "batch.json"
+    path.write_text(path.read_text() * 2)
+    with pytest.raises(SettingsError, match="`batch` is there twice"):
+        read(path)
+    path.write_text('[[client]]\nid = "batch"\nsecret = "s"\nspiffe = "spiffe://a/b"\n')
+    with pytest.raises(SettingsError, match="is no setting"):
+        read(path)

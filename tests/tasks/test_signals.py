@@ -7,6 +7,7 @@ import json
 import random
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ from pdp.state.store import Store, StoreError, name
 from pdp.tasks.heard import Hearing
 from pdp.tasks.known import Knowledge
 from pdp.tasks.revocation import revoked_name
-from pdp.tasks.signals import Signal, read
+from pdp.tasks.signals import CAEP, Signal, read
 from pdp.tasks.subjects import SignalError, Transmitter
-from tests.tasks.make_vectors import HERE, text, vectors
+from tests.tasks.make_signal_vectors import HERE, text, vectors
 from tests.tasks.signalling import (
     AUDIENCE,
     DEVICE,
@@ -143,6 +144,44 @@ def test_nothing_that_was_changed_on_its_way_is_taken(at: int, how: str, letter:
         return
     with pytest.raises(SignalError):
         hear(token[:at] + rest)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4) | st.sampled_from([IDP, "anna", "iss_sub", "complex", "aliases", "opaque", "HIGH"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["format", "iss", "sub", "id", "user", "session", "identifiers", "claims"])
+            | st.text(max_size=3),
+            inner, max_size=4,
+        )
+    ),
+    max_leaves=8,
+)  # fmt: skip
+EVENTS = [f"{CAEP}{one}" for one in (REVOKED, RISK, DEVICE, "credential-change", "token-claims-change")]
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "jti": JSON, "iat": JSON, "sub_id": JSON,
+            "events": JSON | st.dictionaries(st.sampled_from([*EVENTS, VERIFICATION]), JSON, max_size=2),
+        },
+    )
+)  # fmt: skip
+def test_whatever_is_signed_is_taken_or_refused(claims: dict[str, Any]) -> None:
+    token = SENDER.sign({**SENDER.claims(REVOKED, ANNA, {}, NOW), **claims})
+    about: tuple[Any, ...] = ()
+    with suppress(SignalError):
+        about = hear(token).about
+    # Nobody is spoken of but those whom its transmitter speaks for.
+    for kind, fields in about:
+        assert fields[0] in TRANSMITTER.aliases or (
+            kind == "party" and fields[0].startswith("spiffe://prod.")
+        )
 
 
 # What is done.
