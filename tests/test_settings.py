@@ -339,7 +339,10 @@ def test_a_variable_that_sets_nothing_is_told(
         ("[state]\nfile = 1", "state.file: is no setting"),
         ("[proofs]\nnonce = true", "proofs.nonce: is no setting (did you mean `nonces`?)"),
         ('[proofs]\nnonces = "maybe"', "proofs.nonces: must be true or false"),
-        ('[[enforcement_point]]\nname = "a"\ncertificates = "x"', "enforcement_point.0.certificates: must be true or false"),
+        (
+            '[[enforcement_point]]\nname = "a"\ncertificates = "x"',
+            "enforcement_point.0.certificates: must be true or false",
+        ),
         ('[[task]]\nid = "t"', "task.0.expires: is missing"),
         (
             '[[task]]\nid = "t"\nexpires = 2026-01-01T00:00:00',
@@ -555,6 +558,7 @@ LIVES = st.timedeltas(timedelta(seconds=1), timedelta(days=9)).map(
 )
 NAMES = st.text(min_size=1, max_size=5).filter(lambda text: "\0" not in text)
 SEVERAL = st.lists(NAMES, min_size=1, max_size=2, unique=True).map(tuple)
+TYPES = st.lists(st.sampled_from(["at+jwt", "application/at+jwt", "JWT"]), min_size=1, max_size=1).map(tuple)
 NAMED = st.dictionaries(NAMES | st.just('https://a.example/?b="c"'), SEVERAL, max_size=2)
 ALGORITHMS = st.lists(st.sampled_from(["ES256", "EdDSA", "RS512"]), min_size=1, unique=True).map(tuple)
 FROM = st.fixed_dictionaries(
@@ -594,7 +598,7 @@ SETTINGS: st.SearchStrategy[Settings] = st.builds(
     issuer=st.lists(
         st.builds(
             IssuerTable, id=NAMES.map("i/".__add__), keys=FROM.map(lambda place: KeysFrom(**place)),
-            algorithms=ALGORITHMS, typ=SEVERAL, audiences=NAMED, caller=st.sampled_from(["sub", "client_id"]),
+            algorithms=ALGORITHMS, typ=TYPES, audiences=NAMED, caller=st.sampled_from(["sub", "client_id"]),
             claims=st.dictionaries(NAMES, NAMES, max_size=2), kind=st.sampled_from(["workload", "human"]),
             task=st.none() | st.just("task"), max_lifetime=LIVES, max_age=LIVES, single_use=st.booleans(),
             binding=st.sampled_from(["none", "any", "dpop", "mtls"]),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -93,6 +93,7 @@ class Signals:
         self.streams = {table.name: Stream(table, issuers) for table in settings.transmitter}
         self._knowledge, self._store, self._metrics = knowledge, store, metrics
         self._hearing = None if store is None else Hearing(store)
+        self._watched = [table.name for table in settings.transmitter if table.silence is not None]
         self._sources = Sources([stream.source for stream in self.streams.values()])
         self._senders: list[Sender] = []
         if store is not None and keys is not None and settings.mint.issuer is not None:
@@ -106,6 +107,9 @@ class Signals:
         """Look who is silent, before anything is decided."""
         if self._hearing is not None:
             await self._look(self._hearing)
+        else:
+            # Who is not listened to is not heard.
+            self._listen(dict.fromkeys(self._watched, Heard(0.0, paused=True)), time.time())
 
     async def run(self) -> None:
         """Read keys, fetch signals, look who is silent, and send what is to be sent."""
@@ -182,18 +186,18 @@ class Signals:
             await self._look(hearing)
 
     async def _look(self, hearing: Hearing) -> None:
-        watched = [stream for stream in self.streams.values() if stream.table.silence is not None]
-        if watched:
-            seconds, names = time.time(), [stream.table.name for stream in watched]
+        if self._watched:
+            seconds = time.time()
             try:
-                self._listen(watched, await asyncio.to_thread(hearing.heard, names, seconds), seconds)
+                self._listen(await asyncio.to_thread(hearing.heard, self._watched, seconds), seconds)
             except StoreError:
                 log.exception("it cannot be read when transmitters were heard")
 
-    def _listen(self, watched: Sequence[Stream], heard: Mapping[str, Heard], seconds: float) -> None:
+    def _listen(self, heard: Mapping[str, Heard], seconds: float) -> None:
         silent: dict[bytes, float] = {}
-        for stream in watched:
-            name, silence = stream.table.name, stream.table.silence
+        for name in heard:
+            stream = self.streams[name]
+            silence = stream.table.silence
             assert silence is not None
             is_silent = heard[name].is_silent(silence.after.total_seconds(), seconds)
             if is_silent and not stream.silent:

@@ -32,8 +32,8 @@ _LIMIT: Final = 4 * 1024 * 1024
 _PATIENCE: Final = 300.0
 # Between two looks, while there is something, in seconds.
 _MOMENT: Final = 0.05
-# For how long (seconds) beyond that it is one process that asks: longer than it takes to ask once.
-_TURN: Final = 10.0
+# For how long (seconds) beyond that it is one process that asks: half is longer than it takes to ask once.
+_TURN: Final = 15.0
 
 
 class Poll:
@@ -58,7 +58,7 @@ class Poll:
             while True:
                 await asyncio.sleep(wait * random.uniform(0.9, 1.0))
                 try:
-                    if not await asyncio.to_thread(self._turn.take, time.time(), every + _TURN):
+                    if not await asyncio.to_thread(self._turn.take, time.time(), 2 * every + _TURN):
                         wait = every
                         continue
                     wait = _MOMENT if await self.once() else every

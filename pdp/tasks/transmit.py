@@ -32,8 +32,8 @@ _LOOK: Final = 1.0
 _PATIENCE: Final = 300.0
 # An answer of a receiver is an error's code and a sentence.
 _ANSWER_LIMIT: Final = 16 * 1024
-# For how long (seconds) it is one process that tells: longer than it takes to tell once.
-_TURN: Final = 10.0
+# For how long (seconds) it is one process that tells: half of it is longer than it takes to tell once.
+_TURN: Final = 15.0
 
 
 class Sender:
@@ -63,9 +63,7 @@ class Sender:
         try:
             while True:
                 try:
-                    if not await asyncio.to_thread(self._turn.take, time.time(), _TURN):
-                        wait = _LOOK
-                    elif await self.once():
+                    if await self.once():
                         wait = 0.0
                         self._tell(None)
                     else:
@@ -83,10 +81,11 @@ class Sender:
         await self._client.close()
 
     async def once(self) -> bool:
-        """Tell what waits first; whether anything did. Raises `FetchError` where it is to be tried again."""
+        """Tell what waits first, if anything does and it is our turn; whether it was told. Raises
+        `FetchError` where it is to be tried again."""
         seconds = time.time()
         waits = await asyncio.to_thread(self._queue.first, seconds)
-        if waits is None:
+        if waits is None or not await asyncio.to_thread(self._turn.take, seconds, _TURN):
             return False
         number, one = waits
         if one is not None:

@@ -19,9 +19,12 @@ class Turn:
         self._mine = secrets.token_bytes(16)
 
     def take(self, seconds: float, lasts: float) -> bool:
-        """Whether it is ours, until `lasts` seconds from now; raises `StoreError`."""
+        """Whether it is ours, for half of `lasts` seconds from now at least; raises `StoreError`."""
         snapshot = self._store.read((self._key,), seconds)
         entry = snapshot.entries[self._key]
         if entry is not None and entry.value != self._mine:
             return False
+        if entry is not None and entry.expires is not None and entry.expires > seconds + lasts / 2:
+            # Ours for long enough: each time it is prolonged is a write.
+            return True
         return self._store.commit(snapshot, {self._key: Entry(self._mine, seconds + lasts)}, seconds)

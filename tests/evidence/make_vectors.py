@@ -631,6 +631,16 @@ def delegation() -> Iterator[Vector]:
     yield vector(
         "I17", "bearer", "delegation_invalid", "an actor that is null", claims_text='{CLAIMS,"act":null}'
     )
+    before = {"sub": "agent", "act": {"sub": "spiffe://prod.example/a"}}
+    yield i(18, "a workload's name among the earlier actors", before, "trust_domain_unknown")
+    yield vector(
+        "I19",
+        "bearer",
+        "accepted",
+        "the same from who may name that domain's workloads",
+        claims={"act": before},
+        trust={"issuer": {"trust_domains": ["prod.example"]}},
+    )
 
 
 def vectors() -> Iterator[Vector]:

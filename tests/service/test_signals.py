@@ -257,12 +257,15 @@ def test_who_is_at_risk_is_held_until_it_is_over(town: tuple[Service, Estate]) -
 
 
 def test_nothing_is_acknowledged_that_would_not_outlive_the_service(serve: Services, tmp_path: Path) -> None:
-    estate = Estate(tmp_path / "policies", state="")
+    estate = Estate(tmp_path / "policies", state="", more='silence = { after = "1h", max_age = "1m" }')
     service = serve(folder=estate.folder)
     answer = push(service, estate.sender.signal(REVOKED, ANNA))
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert "`path` of `[state]`" in answer.json()["detail"]
+    # Whom nobody listens to is not heard.
+    assert service.ready()["signals"][0]["silent"]
+    assert estate.ask(service, estate.token(ago=90)) == "state_stale"
 
 
 def test_a_transmitter_that_was_given_a_token_must_say_it(serve: Services, tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ EVIDENCE = Evidence(
             caller={"id": "alice", "kind": "human"}, form="jwt", binding="none", bound=False,
             issuer="https://idp.example", id="j-0", audiences=(), scopes=(), issued=900.0, expires=2_000.0,
             identity=b"\x02" * 32, task=None, once=(),
-            aliases=(("subject", "00u1"), ("session", "s-1"), ("email", "alice@example.com"), ("tenant", "acme")),
+            aliases=(
+                ("subject", "00u1"), ("session", "s-1"), ("email", "alice@example.com"), ("tenant", "acme"),
+            ),
         )
     ),
 )  # fmt: skip
