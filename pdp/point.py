@@ -213,14 +213,17 @@ class DecisionPoint:
     def _use(self, evidence: Evidence, now: datetime) -> None:
         """Use up what may be used once; raises `EvidenceError` where it was, or may have been."""
         uses = [Use(once.fields, once.begins, once.expires, once.holder) for once in evidence.once]
-        outcome = self._replay.use(uses, now.timestamp())
+        seconds = now.timestamp()
+        outcome = self._replay.use(uses, seconds)
         if outcome == "full":
             raise EvidenceError(refusals.REPLAY_STORE_FULL)
         if outcome == "before":
             raise EvidenceError(refusals.STATE_UNAVAILABLE)
         if outcome == "seen":
-            # The token, where it may be used once: its proof is made for it alone.
-            raise EvidenceError(evidence.once[0].code)
+            # A proof is made for one token, and a client may yet give two proofs one id.
+            pairs = zip(evidence.once, uses, strict=True)
+            codes = [once.code for once, use in pairs if self._replay.used(use, seconds)]
+            raise EvidenceError(codes[0] if codes else evidence.once[0].code)
 
     def forwards(self, peer: str) -> bool:
         """Whether a peer may say which certificate its client had."""

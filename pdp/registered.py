@@ -20,11 +20,11 @@ _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 def _pattern(text: str) -> str:
     if not text.startswith("spiffe://"):
-        raise ValueError(f"`{text}` is no pattern of SPIFFE IDs: write `spiffe://domain/path`")
+        raise ValueError(f"`{text}` fits no SPIFFE ID: write `spiffe://domain/path`")
     try:
         check_caller_pattern(text)
     except ValueError as error:
-        raise ValueError(f"`{text}` is no pattern of SPIFFE IDs: {error}") from None
+        raise ValueError(f"`{text}` fits no SPIFFE ID: {error}") from None
     return text
 
 

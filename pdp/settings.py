@@ -43,7 +43,14 @@ from pdp.minted import MintTable
 from pdp.mistakes import told
 from pdp.registered import ClientTable
 from pdp.sections import Duration, Positive, Section, differ
-from pdp.signalled import AlarmsTable, PollFrom, ReceiverTable, SilenceTable, TransmitterTable
+from pdp.signalled import (
+    AlarmsTable,
+    PollFrom,
+    ReceiverTable,
+    SilenceTable,
+    TransmitterTable,
+    VerifyFrom,
+)
 
 FILE = "pdp.toml"
 PREFIX = "PDP_"
@@ -301,7 +308,7 @@ class Settings(BaseSettings):
     ) -> tuple[ReceiverTable, ...]:
         differ([receiver.name for receiver in receivers])
         if receivers and "mint" in info.data and info.data["mint"].issuer is None:
-            raise ValueError("what is told is signed as the `issuer` of `[mint]`, and there is none")
+            raise ValueError("what is told is signed as the `issuer` of `[mint]`, which is missing")
         return receivers
 
     @field_validator("task")
@@ -384,6 +391,8 @@ _PATHS = (
     ("transmitter", "token_file"),
     ("transmitter", "poll", "token_file"),
     ("transmitter", "poll", "ca"),
+    ("transmitter", "verify", "token_file"),
+    ("transmitter", "verify", "ca"),
     ("receiver", "token_file"),
     ("receiver", "ca"),
     ("alarms", "token_file"),
@@ -483,6 +492,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "client": ClientTable,
     "transmitter": TransmitterTable,
     "poll": PollFrom,
+    "verify": VerifyFrom,
     "silence": SilenceTable,
     "receiver": ReceiverTable,
     "alarms": AlarmsTable,

@@ -37,6 +37,18 @@ class PollFrom(Section):
     ca: Path | None = None
 
 
+class VerifyFrom(Section):
+    """Where a transmitter is asked to say something (SSF 1.0 section 8.1.4.2), and with which bearer token:
+    `every` so often, on our `stream`. `private` and `ca` are those of `keys`."""
+
+    url: Url
+    stream: Name
+    token_file: Path | None = None
+    every: Annotated[Duration, between(timedelta(seconds=1), timedelta(days=1))] = timedelta(minutes=5)
+    private: bool = False
+    ca: Path | None = None
+
+
 class SilenceTable(Section):
     """A transmitter that was not heard for `after` is silent, which is told. While it is, with `max_age`,
     what its issuers issued longer ago is refused: nobody would tell that it was revoked."""
@@ -51,7 +63,7 @@ class TransmitterTable(Section):
     It signs as `issuer`, for us as one of `audience`, with one of its `keys`. It is believed about those whom
     `issuers` issue tokens to and the workloads of `trust_domains`, and about nobody else. It pushes to
     `/signals/` and its `name`, and says the bearer token in `token_file` where there is one; with `poll` it
-    is asked, too.
+    is asked, too, and with `verify` it is asked to say that it is there.
     """
 
     name: Label
@@ -63,6 +75,7 @@ class TransmitterTable(Section):
     trust_domains: tuple[DomainName, ...] = ()
     token_file: Path | None = None
     poll: PollFrom | None = None
+    verify: VerifyFrom | None = None
     silence: SilenceTable | None = None
 
     @field_validator("keys")
@@ -110,5 +123,5 @@ class AlarmsTable(Section):
     @model_validator(mode="after")
     def _is_about_a_webhook(self) -> AlarmsTable:
         if self.webhook is None and (self.token_file or self.private or self.ca):
-            raise ValueError("`token_file`, `private` and `ca` are about a `webhook`, and there is none")
+            raise ValueError("`token_file`, `private` and `ca` are about a `webhook`, which is missing")
         return self

@@ -295,6 +295,15 @@ def test_a_token_for_one_use_is_good_for_one_allow_whatever_proves_its_key(world
     assert asked("dpop", {"proofs": [{"claims": {"jti": "p-2"}}]}) == "token_replayed"
 
 
+def test_of_token_and_proof_the_one_that_was_used_is_told(world: World) -> None:
+    asked = Asked(world, {"issuer": {"single_use": True}})
+    assert asked("dpop") is None
+    # A new token, with a proof of its own that has the id of another one; then the other way round.
+    assert asked("dpop", {"claims": {"jti": "t-2"}}) == "proof_replayed"
+    assert asked("dpop", {"proofs": [{"claims": {"jti": "p-2"}}]}) == "token_replayed"
+    assert asked("dpop", {"claims": {"jti": "t-2"}, "proofs": [{"claims": {"jti": "p-2"}}]}) is None
+
+
 def test_of_many_at_the_same_moment_one_is_allowed(world: World, tmp_path: Path) -> None:
     replay = Replay(SqliteStore(tmp_path / "state", durable=False))
     # As two workers have it: each its own point, one store.

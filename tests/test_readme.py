@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 from service.conftest import Services, serve, until
 
 from pdp.load import load
 from pdp.point import DecisionPoint
 from pdp.settings import read
-from tests import example
+from tests import example, story
 
 __all__ = ["serve"]
 
@@ -53,6 +54,18 @@ def test_the_request_with_proof_is_allowed_once(serve: Services, tmp_path: Path)
     until(allowed)
     lines = shown.replace("\n ", " ").splitlines()
     assert [answer | _VARIES for answer in answers] == [json.loads(line) | _VARIES for line in lines]
+
+
+def test_the_story_is_told_as_it_happens(tmp_path: Path) -> None:
+    shown = re.search(r"```\n(the job opens a task.*?)```", README, re.DOTALL)
+    assert shown is not None
+    played = story.Story(tmp_path)
+    with story.serving(tmp_path) as url, played.pdp:
+        played.pdp.base_url = httpx.URL(url)
+        # Until what is made now was made after the memory of what was used began.
+        until(lambda: played.exchange(played.open_task().json()["id"]).is_success)
+        told = [f"{happens:<44}{came}" for happens, came in played.told()]
+    assert told == shown[1].splitlines()
 
 
 def test_the_embedding_example_runs(monkeypatch: Any) -> None:

@@ -41,6 +41,7 @@ issuers = ["https://idp.example"]
 trust_domains = ["prod.example"]
 token_file = "push.token"
 poll = {{ url = "https://idp.example/poll", token_file = "poll.token", every = "30s" }}
+verify = {{ url = "https://idp.example/verify", stream = "s-1", token_file = "verify.token" }}
 silence = {{ after = "1h", max_age = "5m" }}
 {transmitter}
 
@@ -77,6 +78,8 @@ def test_they_are_read_with_their_paths_beside_the_file(tmp_path: Path) -> None:
     assert transmitter.algorithms == ("RS256",)
     assert transmitter.poll is not None
     assert transmitter.poll.token_file == tmp_path / "poll.token"
+    assert transmitter.verify is not None
+    assert transmitter.verify.token_file == tmp_path / "verify.token"
     assert transmitter.silence is not None
     assert transmitter.silence.max_age == timedelta(minutes=5)
     assert receiver.token_file == tmp_path / "mail.token"

@@ -30,6 +30,7 @@ from pdp.tasks.signing import SigningKeys
 from pdp.tasks.subjects import SignalError, Transmitter
 from pdp.tasks.transmit import Sender
 from pdp.tasks.turns import Turn
+from pdp.tasks.verifying import Verifying
 from pdp.trusted import place_of
 
 log = logging.getLogger("pdp.signals")
@@ -58,9 +59,9 @@ class Stream:
         self.problem: str | None = None
         self._looked = float("-inf")
 
-    def read(self, text: str) -> Signal:
+    def read(self, text: str, state: str | None) -> Signal:
         """What a token says; raises `SignalError`."""
-        return read(text, self.transmitter, self.keys, time.time())
+        return read(text, self.transmitter, self.keys, time.time(), state)
 
     async def look(self) -> None:
         """Read the keys again, for one that is not there. Not for everybody who asks, for anybody may: then
@@ -120,10 +121,18 @@ class Signals:
             for name, stream in self.streams.items()
             if stream.table.poll is not None
         ]
+        asking = [
+            Verifying(
+                stream.table.verify, partial(self._hearing.ask, name), Turn(self._store, "verify", name)
+            )
+            for name, stream in self.streams.items()
+            if stream.table.verify is not None
+        ]
         await asyncio.gather(
             self._sources.run(),
             _going(partial(self._listening, self._hearing)),
             *(_going(poll.run) for poll in polls),
+            *(_going(one.run) for one in asking),
             *(_going(sender.run) for sender in self._senders),
         )
 
@@ -146,15 +155,18 @@ class Signals:
         hearing, name = self._hearing, stream.table.name
         if hearing is None:
             raise StoreError("there is nothing that outlives the process")
+        state = None
+        if stream.table.verify is not None:
+            state = await asyncio.to_thread(hearing.asked, name, time.time())
         try:
             try:
-                signal = stream.read(text)
+                signal = stream.read(text, state)
             except SignalError as error:
                 if not error.newer:
                     raise
                 # It may be the first that is signed with a new key.
                 await stream.look()
-                signal = stream.read(text)
+                signal = stream.read(text, state)
         except SignalError as error:
             self._metrics.signal(name, error.err)
             if stream.problem != str(error):

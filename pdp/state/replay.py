@@ -111,6 +111,11 @@ class Replay:
                 return "first"
         return "full"
 
+    def used(self, use: Use, seconds: float) -> bool:
+        """Whether somebody has used it. Raises `StoreError`."""
+        key = name("use", *use.fields)
+        return self._store.read((key,), seconds).entries[key] is not None
+
 
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder(dict[int, int]).decode

@@ -22,6 +22,8 @@ _KEPT: Final = 400 * 86_400.0
 # How exactly it is known when a transmitter was last heard, in seconds: each time is a write.
 _GRAIN: Final = 1.0
 _TURNS: Final = 64
+# For how long (seconds) a transmitter may answer with what it was asked with.
+_ASKED: Final = 86_400.0
 
 
 class Heard(Struct, frozen=True, gc=False, array_like=True):
@@ -69,6 +71,21 @@ class Hearing:
             for one, key in keys.items()
         }
 
+    def ask(self, transmitter: str, state: str, seconds: float) -> None:
+        """Keep with which state a transmitter is asked for a verification."""
+        key = _asked_key(transmitter)
+        for _ in range(_TURNS):
+            snapshot = self._store.read((key,), seconds)
+            if self._store.commit(snapshot, {key: Entry(state.encode(), seconds + _ASKED)}, seconds):
+                return
+        raise StoreError("it is changed by too many at once")
+
+    def asked(self, transmitter: str, seconds: float) -> str | None:
+        """With which state a transmitter was asked last."""
+        key = _asked_key(transmitter)
+        entry = self._store.read((key,), seconds).entries[key]
+        return None if entry is None else entry.value.decode()
+
     def _hear(self, signal: Signal, transmitter: str, seconds: float) -> None:
         heard = Heard(seconds)
         if signal.effect in ("pause", "resume"):
@@ -92,6 +109,10 @@ def _joined(known: Heard, heard: Heard) -> Heard:
     later = max(known, heard, key=lambda one: (one.said, one.paused))
     last = heard.last if heard.last >= known.last + _GRAIN else known.last
     return replace(later, last=last)
+
+
+def _asked_key(transmitter: str) -> bytes:
+    return name("asked", transmitter)
 
 
 def _key(transmitter: str) -> bytes:

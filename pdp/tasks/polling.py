@@ -58,7 +58,9 @@ class Poll:
             while True:
                 await asyncio.sleep(wait * random.uniform(0.9, 1.0))
                 try:
-                    if not await asyncio.to_thread(self._turn.take, time.time(), 2 * every + _TURN):
+                    if not await asyncio.to_thread(
+                        self._turn.take, time.time(), min(2 * every, 60.0) + _TURN
+                    ):
                         wait = every
                         continue
                     wait = _MOMENT if await self.once() else every

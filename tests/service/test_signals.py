@@ -18,6 +18,7 @@ from pdp.evidence.trust import Keys
 from pdp.tasks.signals import SET_LIMIT, read
 from pdp.tasks.subjects import Transmitter as Transmitters
 from tests.evidence.issuing import Client, Issuer
+from tests.evidence.loopback import Asked, answer
 from tests.service.conftest import Service, Services, command, environment, make_folder, until
 from tests.service.neighbour import neighbour
 from tests.tasks.signalling import (
@@ -353,3 +354,25 @@ audience = "https://mail.example"
         told_of = read(receiver.taken[0], us, Keys(keys, time.time() + 60), time.time())
         assert told_of.about == (("subject", (IDP, "anna")),)
         until(lambda: service.metric("pdp_signals_sent_total", receiver="mail", outcome="taken") == 1)
+
+
+def test_a_transmitter_is_asked_to_say_that_it_is_there(serve: Services, tmp_path: Path) -> None:
+    asked: list[Asked] = []
+
+    async def verify(one: Asked, _: object) -> bytes:
+        asked.append(one)
+        return answer("", status="204 No Content")
+
+    with neighbour(verify=verify) as server:
+        where = f'verify = {{ url = "{server.url("/verify")}", stream = "s-1", token_file = "v.token" }}'
+        estate = Estate(tmp_path / "policies", more=where)
+        (estate.folder / "v.token").write_text("let-me-in")
+        service = begin(serve, estate, "--workers", "2")
+        until(lambda: asked)
+        said = json.loads(asked[0].body)
+        assert (said["stream_id"], asked[0].headers["authorization"]) == ("s-1", "Bearer let-me-in")
+        right = estate.sender.signal(VERIFICATION, STREAM, state=said["state"])
+        wrong = estate.sender.signal(VERIFICATION, STREAM, state=f"{said['state']}x")
+        assert [push(service, text).status_code for text in (right, wrong)] == [202, 400]
+        # Of two workers one has asked.
+        assert len(asked) == 1

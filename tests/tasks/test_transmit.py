@@ -46,6 +46,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _in_quick_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transmit, "_TURN", 0.1)
+
+
 @pytest.fixture
 def keys(store: Store, tmp_path: Path) -> SigningKeys:
     return SigningKeys(store, Schedule(), Wrapped(tmp_path / "key", "ES256"))
