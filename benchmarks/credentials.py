@@ -68,11 +68,12 @@ class Authority:
         """So many tokens that anybody may present."""
         return [self.token(number) for number in range(count)]
 
-    def credentials(self, count: int) -> list[Credential]:
-        """So many tokens that only the client may present, each with its proof (RFC 9449)."""
+    def credentials(self, count: int, uri: str = URI, **changes: Any) -> list[Credential]:
+        """So many tokens that only the client may present, each with its proof (RFC 9449) for a request to
+        `uri`; `changes` are claims of the tokens."""
         bound = {"jkt": _thumbprint(_jwk(self.client))}
-        tokens = [self.token(number, cnf=bound) for number in range(count)]
-        return [Credential(token, self._proof(number, token)) for number, token in enumerate(tokens)]
+        tokens = [self.token(number, cnf=bound, **changes) for number in range(count)]
+        return [Credential(token, self._proof(number, token, uri)) for number, token in enumerate(tokens)]
 
     def samples(self) -> list[Sample]:
         """Tokens on both sides of every condition that all verifiers check."""
@@ -87,9 +88,9 @@ class Authority:
             Sample("expired", self.token(0, iat=ended - 60, exp=ended), False),
         ]
 
-    def _proof(self, number: int, token: bytes) -> bytes:
+    def _proof(self, number: int, token: bytes, uri: str) -> bytes:
         claims = {
-            "jti": f"proof-{number}", "htm": METHOD, "htu": URI, "iat": int(self.now.timestamp()),
+            "jti": f"proof-{number}", "htm": METHOD, "htu": uri, "iat": int(self.now.timestamp()),
             "ath": _base64(sha256(token).digest()),
         }  # fmt: skip
         header = {"typ": "dpop+jwt", "jwk": _jwk(self.client)}

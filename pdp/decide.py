@@ -113,14 +113,18 @@ def _failure(rule: CompiledRule, error: Failed | KeyError) -> Failure:
 def _decision(
     program: Program, deciding: list[CompiledRule], duties: _Duties, failures: _Failures
 ) -> Decision:
-    deciding.sort(key=_identity)
-    alone = [program.alone[rule] for rule in deciding] or [program.silent]
+    told = program.alone[deciding[0]] if deciding else program.silent
+    rules, reasons = told.rules, told.reasons
+    if len(deciding) > 1:
+        deciding.sort(key=_identity)
+        rules = tuple([rule.identity for rule in deciding])
+        reasons = tuple([reason for rule in deciding for reason in program.alone[rule].reasons])
     done = [duty for rule in deciding for duty in duties.get(rule, ())] if duties else []
     return Decision(
-        alone[0].decision,
-        alone[0].code,
-        tuple([identity for one in alone for identity in one.rules]),
-        tuple([reason for one in alone for reason in one.reasons]),
+        told.decision,
+        told.code,
+        rules,
+        reasons,
         tuple([duty for force, duty in done if force]) if done else (),
         tuple([duty for force, duty in done if not force]) if done else (),
         tuple([failures[identity] for identity in sorted(failures)]) if failures else (),
