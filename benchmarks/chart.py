@@ -1,4 +1,4 @@
-"""The results as one SVG, made by hand: five panels, one a claim, readable on light and on dark pages.
+"""The results as one SVG, made by hand: six panels, one a claim, readable on light and on dark pages.
 
 Knows the figures of `results.json` and how to draw lines and bars. What was not measured has no panel.
 """
@@ -119,12 +119,19 @@ def _evidence(figures: Mapping[str, Any]) -> str:
     return _bars("Verifying a token (ES256)", "time; less is better", bars)
 
 
+def _tokens(figures: Mapping[str, Any]) -> str:
+    seconds = {name: found["median"] for name, found in figures["exchange"].items()}
+    bars = {name: (median, duration(median)) for name, median in seconds.items()}
+    return _bars("Exchanging a token (ES256)", "processor time; less is better", bars)
+
+
 _PANELS = {
     "decide": _decide,
     "growth": _growth,
     "service": _service,
     "load": _load,
     "evidence": _evidence,
+    "tokens": _tokens,
 }
 
 

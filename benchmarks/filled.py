@@ -46,11 +46,11 @@ def fill(path: Path, authority: Authority, evidence: Evidence, revocations: int,
     """Make a file with so many of each in it, the tasks opened with a credential like `evidence`; its size
     in bytes."""
     written, seconds = _Written(), authority.now.timestamp()
-    revoked = Revocations(written)
+    revoked, until = Revocations(written), seconds + LIFETIME
     for number in range(revocations):
         revoked.revoke(
-            "token", ISSUER, f"gone-{number}", before=seconds, by="operator", reason="its holder revoked it",
-            until=seconds + LIFETIME, seconds=seconds,
+            "token", ISSUER, f"gone-{number}", before=until, by="operator", reason="its holder revoked it",
+            until=until, seconds=seconds,
         )  # fmt: skip
     opened, names = Tasks(written), credential_names(evidence)
     for number in range(tasks):

@@ -20,7 +20,7 @@ from benchmarks.measure import Progress, Scale
 from benchmarks.peers import Missing, Wrong
 from benchmarks.report import Outcome, keep, show
 
-CLAIMS = ("decide", "growth", "service", "load", "evidence")
+CLAIMS = ("decide", "growth", "service", "load", "evidence", "tokens")
 RESULTS = Path(__file__).parent / "results.json"
 
 

@@ -68,7 +68,7 @@ _OURS = frozenset(name for name, _ in CALLER.attributes) - {"groups"}
 # The names of media types (RFC 6838 section 4.2), with or without what they are among.
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*(?:/[a-z0-9][a-z0-9!#$&^_.+-]*)?")
 # Types that are checked by rules of their own, and count for nothing beside what they belong to.
-_PROOFS = frozenset({"dpop+jwt", "wit+jwt", "wpt+jwt"})
+_PROOFS = frozenset({"dpop+jwt", "wit+jwt", "wpt+jwt", "txntoken+jwt", "secevent+jwt", "oauth-id-jag+jwt"})
 
 
 class _Place(Section):

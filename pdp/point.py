@@ -42,6 +42,9 @@ UNIX = "unix"
 OPERATOR = EnforcementPoint(name="operator", may_assert=("caller", "credential", "task"), certificates=True)
 """Whoever runs the process: may assert anything. For command lines and embedding, never for a network."""
 
+OURSELVES = EnforcementPoint(name="pdp")
+"""Who stands before pdp itself: may assert nothing."""
+
 _REMEMBERED = 4_096
 _NOTHING: Mapping[str, Any] = {}
 _ZERO = timedelta(0)
@@ -230,6 +233,14 @@ class DecisionPoint:
         point = self._who(peer)
         return point is not None and point.certificates
 
+    def stands_before_us(self, peer: str) -> EnforcementPoint:
+        """The enforcement point for what a peer asks of us: itself, or else we, who have seen its request."""
+        return self._who(peer) or OURSELVES
+
+    def believes(self, peer: str) -> bool:
+        """Whether a peer is an enforcement point."""
+        return self._who(peer) is not None
+
     def _who(self, peer: str) -> EnforcementPoint | None:
         """The enforcement point that a peer is, the first configured one that fits, or None."""
         try:
@@ -244,12 +255,16 @@ class DecisionPoint:
 
 
 def check_assertions(request: Request, point: EnforcementPoint | None) -> None:
-    """Refuses what this enforcement point may not say. A task's id is an assertion too: whose work it is."""
-    asserted = request.credential is not None and "asserted" in request.credential
+    """Refuses what this enforcement point may not say. A task's id is an assertion too: whose work it is.
+
+    What was presented, and for which request, is its word as well: of nobody else is it taken that a copied
+    token came with a request, and nobody else uses it up.
+    """
     if point is None:
-        if request.caller is not None or asserted or request.task is not None:
+        if request.caller is not None or request.credential is not None or request.task is not None:
             raise EvidenceError(refusals.NOT_ENFORCEMENT_POINT)
         return
+    asserted = request.credential is not None and "asserted" in request.credential
     if (
         (request.caller is not None and "caller" not in point.may_assert)
         or (asserted and "credential" not in point.may_assert)

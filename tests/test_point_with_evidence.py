@@ -154,11 +154,23 @@ def test_delegation_says_who_acts_for_whom(world: World) -> None:
     )  # fmt: skip
 
 
-def test_who_may_not_be_an_enforcement_point_may_still_present(world: World) -> None:
+def test_what_was_presented_is_the_word_of_an_enforcement_point(world: World) -> None:
     asked = Asked(world)
-    assert asked("bearer", peer=STRANGER) is None
-    assert asked("bearer", peer=STRANGER, caller={"kind": "workload", "id": "x"}) == "not_enforcement_point"
-    assert asked("bearer", peer=SHOP) == "audience_not_allowed"
+    assert asked("dpop", peer=STRANGER, action="entry.create") == "not_enforcement_point"
+    assert asked("dpop", peer=SHOP, action="entry.create") == "audience_not_allowed"
+    # And neither has used it up.
+    assert asked("dpop", action="entry.create") is None
+
+
+def test_who_asks_pdp_itself_stands_before_nobody_else(world: World) -> None:
+    asked = Asked(world)
+    own = asked.point.stands_before_us(STRANGER)
+    assert (own.may_assert, own.certificates) == ((), False)
+    assert asked.point.stands_before_us(GATEWAY).name == "gateway"
+    assert asked.point.believes(GATEWAY)
+    assert not asked.point.believes(STRANGER)
+    assert asked.point.forwards(GATEWAY)
+    assert not asked.point.forwards(MESH)
 
 
 @pytest.mark.parametrize("credential", ["x509", "xfcc", "mtls"])
@@ -166,7 +178,7 @@ def test_certificates_are_taken_from_whom_the_settings_name(world: World, creden
     asked = Asked(world)
     assert asked(credential) is None
     assert asked(credential, peer=MESH) == "certificate_not_trusted"
-    assert asked(credential, peer=STRANGER) == "certificate_not_trusted"
+    assert asked(credential, peer=STRANGER) == "not_enforcement_point"
 
 
 def test_nobody_is_believed_unless_somebody_is_named(world: World) -> None:
@@ -344,14 +356,9 @@ def test_uses_and_sources_are_counted(world: World) -> None:
         (MESH, {}, (2, 2)),
         (GATEWAY, {"peer": "10.9.9.9"}, (3, 3)),
         (MESH, {"peer": "10.9.9.9"}, (4, 3)),
-        # Nobody's word is taken for who sent it but that of an enforcement point.
-        (STRANGER, {"peer": "10.9.9.9"}, (5, 4)),
-        (STRANGER, {"peer": "10.8.8.8"}, (6, 4)),
     ]:
         assert asked("bearer", peer=peer, request=sent) is None
         assert (asked.facts.credential["uses"], asked.facts.credential["sources"]) == expected
-    assert asked.answers[-1].peer == ""
-
 
 def test_an_enforcement_point_that_is_known_by_name_is_a_source(world: World) -> None:
     asked = Asked(world)

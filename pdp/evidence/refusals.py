@@ -82,7 +82,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     for refusal in (
         Refusal(
             NOT_ENFORCEMENT_POINT,
-            "the request asserts facts, and who sent it is no configured enforcement point",
+            "the request tells of a caller or credential, and who sent it is no configured enforcement point",
             "send it from an enforcement point, or add the sender to `[[enforcement_point]]`",
         ),
         Refusal(

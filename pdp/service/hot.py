@@ -111,7 +111,7 @@ class Hot:
             if path == BATCH:
                 status, document = await self.batch(body, peer)
             else:
-                if self._opaque is not None:
+                if self._opaque is not None and self._point.believes(peer):
                     await self._opaque((body,))
                 status, document = self.decide(body, peer)
         except TimeoutError:
@@ -151,7 +151,7 @@ class Hot:
                 items = await asyncio.to_thread(split_carefully, body, self._limits)
         except RequestError as error:
             return self._refuse(error)
-        if self._opaque is not None:
+        if self._opaque is not None and self._point.believes(peer):
             await self._opaque(items)
         answers = []
         for index, item in enumerate(items, start=1):

@@ -82,16 +82,16 @@ class Own:
         credential, nor where an obligation is not among those that are `understood`, by their names and
         the types of their members.
         """
+        peer = UNIX if self.unix else request.client.host if request.client else ""
         asked = access.Request(
             OWN, action, dict(attributes or {}), resource_type, resource_id, dict(resource or {}),
-            None, self._credential(request), None, {}, self._sent(request),
+            None, self._credential(request), None, {}, self._sent(request) | {"peer": peer or "nobody"},
         )  # fmt: skip
         token = (asked.credential or {}).get("token")
         if self.introspection is not None and token is not None and is_opaque(token):
             await self.introspection.ask(token, time.time())
-        peer = UNIX if self.unix else request.client.host if request.client else ""
         try:
-            answer = self.point.evaluate(asked, peer)
+            answer = self.point.evaluate(asked, self.point.stands_before_us(peer))
         except RequestError as error:
             log.error("the policies declare something else than what pdp asks of them: %s", error)
             raise self._refused(refusals.INTERNAL_ERROR, asked) from None

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 
 from benchmarks import estate
+from benchmarks.credentials import AUDIENCE, Authority
+from benchmarks.filled import fill
+from benchmarks.office import TASK, URL, Office, trust
 from benchmarks.peers import PEERS
 from benchmarks.run import main
 from benchmarks.servers import ask, ours, running
-from benchmarks.verifiers import VERIFIERS
+from benchmarks.verifiers import FLOOR, VERIFIERS
+from pdp.evidence.evidence import Evidence
+from pdp.evidence.jws import decode
+from pdp.evidence.refusals import EvidenceError
+from pdp.evidence.verify import Presented, Verifier
+from pdp.service.minting import TOKEN
+from pdp.state.sqlite import SqliteStore
+from pdp.tasks.known import Knowledge
+from pdp.tasks.oauth_errors import OAuthError
 
 
 def test_claims_are_measured_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,6 +56,53 @@ def test_evidence_is_measured_over_its_signatures_and_beside_asserted_callers(
     assert {*figures["decide"]} == {"asserted", "token seen before", "fresh token"}
     assert len(kept["aims"]) == 5
     assert "Verifying a token" in results.with_suffix(".svg").read_text()
+
+
+def test_tokens_are_exchanged_revoked_and_decided_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results.json"
+    assert main(["tokens", "--scale", "quick", "--results", str(results)]) == 0
+    assert "Exchanging a token" in capsys.readouterr().out
+    kept = json.loads(results.read_text())["tokens"]
+    figures = kept["figures"]
+    assert {*figures["exchange"]} == {FLOOR, "pdp"}
+    assert (figures["revocation"]["rounds"], figures["revocation"]["allowed"]) == (5, 0)
+    assert all({*timings} == {"empty", "full"} for timings in figures["decisions"].values())
+    assert len(kept["aims"]) == 1 + len(figures["decisions"])
+    assert "Exchanging a token" in results.with_suffix(".svg").read_text()
+
+
+def test_what_a_client_gets_for_a_token_is_for_the_task_and_for_its_key(tmp_path: Path) -> None:
+    authority = Authority()
+    shown, stolen = authority.credentials(2, URL + TOKEN, aud="pdp")
+    with closing(Office(authority, tmp_path / "state")) as office:
+        granted = office.exchange(shown)
+        with pytest.raises(OAuthError, match="the proof was used before"):
+            office.exchange(replace(stolen, proof=shown.proof))
+    claims = json.loads(decode(granted.token.split(".")[1]))
+    assert (granted.token_type, claims["aud"], claims["task"]) == ("DPoP", AUDIENCE, TASK)
+    assert claims["cnf"].keys() == {"jkt"}
+
+
+def test_a_state_is_filled_with_what_its_readers_find(tmp_path: Path) -> None:
+    authority = Authority()
+    trusted, seconds = Verifier(trust(authority)), authority.now.timestamp()
+
+    def proved(**claims: str) -> Evidence:
+        presented = Presented(authority.token(0, **claims).decode(), "Bearer")
+        return trusted.verify(presented, AUDIENCE, authority.now)
+
+    size = fill(tmp_path / "state", authority, proved(), revocations=30, tasks=70)
+    assert size == (tmp_path / "state").stat().st_size
+    with closing(SqliteStore(tmp_path / "state")) as store:
+        knowledge = Knowledge(store)
+        listed = knowledge.tasks.list(lambda now: now.standing == "active", seconds)
+        known = knowledge.look(proved(), "task-69", seconds)
+        assert known is not None
+        assert (known.active, len(listed.tasks)) == (True, 70)
+        with pytest.raises(EvidenceError, match="credential_revoked"):
+            knowledge.look(proved(jti="gone-29"), None, seconds)
 
 
 def test_the_service_decides_the_sample_and_is_gone_afterwards(tmp_path: Path) -> None:

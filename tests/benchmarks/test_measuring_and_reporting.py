@@ -48,6 +48,7 @@ RESULTS: dict[str, Any] = {
             }
         }
     },
+    "tokens": {"figures": {"exchange": {"the signatures alone": {"median": 2e-4}, "pdp": {"median": 1e-3}}}},
 }
 
 
@@ -155,4 +156,7 @@ def test_a_claim_that_there_is_not_is_wrong_usage(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as end:
         main(["speed"])
     assert end.value.code == 2
-    assert "there is no claim `speed`: decide, growth, service, load, evidence" in capsys.readouterr().err
+    assert (
+        "there is no claim `speed`: decide, growth, service, load, evidence, tokens"
+        in capsys.readouterr().err
+    )
