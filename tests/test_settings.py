@@ -599,7 +599,8 @@ SETTINGS: st.SearchStrategy[Settings] = st.builds(
         st.builds(
             IssuerTable, id=NAMES.map("i/".__add__), keys=FROM.map(lambda place: KeysFrom(**place)),
             algorithms=ALGORITHMS, typ=TYPES, audiences=NAMED, caller=st.sampled_from(["sub", "client_id"]),
-            claims=st.dictionaries(NAMES.map("x".__add__), NAMES, max_size=2), kind=st.sampled_from(["workload", "human"]),
+            claims=st.dictionaries(NAMES.map("x".__add__), NAMES, max_size=2),
+            kind=st.sampled_from(["workload", "human"]),
             task=st.none() | st.just("task"), max_lifetime=LIVES, max_age=LIVES, single_use=st.booleans(),
             binding=st.sampled_from(["none", "any", "dpop", "mtls"]),
             trust_domains=st.just(()) | st.just(("prod.example", "x")),

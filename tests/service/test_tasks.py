@@ -430,27 +430,28 @@ def test_a_proof_is_for_the_url_that_the_settings_say(asked: Asked, uri: str, re
     assert challenge(answer).startswith('DPoP error="invalid_dpop_proof", algs="')
 
 
+@pytest.mark.parametrize(("name", "expected"), [("tcp", (201, "active")), ("unix", (401, "proof_mismatch"))])
 def test_without_a_url_a_proof_is_for_where_it_listens_and_over_a_socket_for_nothing(
-    serve: Services, tmp_path: Path
+    serve: Services, tmp_path: Path, name: str, expected: tuple[int, str]
 ) -> None:
-    for name, options in (("tcp", ()), ("unix", ("--uds", str(tmp_path / "pdp.sock")))):
-        estate = Estate(tmp_path / name)
-        settings = estate.folder / "pdp.toml"
-        settings.write_text(settings.read_text().replace(f'url = "{URL}"\n', ""))
-        asked = Asked(serve(*options, folder=estate.folder), estate)
-        token = estate.token()
-        where = f"http://{asked.service.host}:{asked.service.port}" if name == "tcp" else "http://pdp"
-        answers: list[httpx.Response] = []
+    estate = Estate(tmp_path / name)
+    settings = estate.folder / "pdp.toml"
+    settings.write_text(settings.read_text().replace(f'url = "{URL}"\n', ""))
+    options = ("--uds", str(tmp_path / "pdp.sock")) if name == "unix" else ()
+    asked = Asked(serve(*options, folder=estate.folder), estate)
+    where = f"http://{asked.service.host}:{asked.service.port}" if name == "tcp" else "http://pdp"
+    token = estate.token()
+    answers: list[httpx.Response] = []
 
-        def known_to_be_new() -> bool:
-            # Made in the second in which the state began, a proof may have been used before it.
-            proof = estate.client.proof(token, "POST", f"{where}/tasks")
-            headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
-            answers.append(asked("POST", "/tasks", WORK, headers=headers))
-            return code(answers[-1])[0] != 503
+    def known_to_be_new() -> bool:
+        # Made in the second in which the state began, a proof may have been used before it.
+        proof = estate.client.proof(token, "POST", f"{where}/tasks")
+        headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
+        answers.append(asked("POST", "/tasks", WORK, headers=headers))
+        return answers[-1].status_code != 503
 
-        until(known_to_be_new)
-        assert code(answers[-1]) == ((201, "active") if name == "tcp" else (401, "proof_mismatch"))
+    until(known_to_be_new)
+    assert code(answers[-1]) == expected
 
 
 def test_a_proof_is_good_for_one_request(asked: Asked) -> None:
