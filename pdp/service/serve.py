@@ -101,9 +101,7 @@ def serve(settings: Settings, listening: socket.socket, ready: Callable[[int], N
     except KeysError as error:
         log.error("the keys of a client cannot be used: %s", error)
         return USAGE
-    signals = Signals(
-        settings, trusted.verifier.trust.issuers, remembered.knowledge, lasting, keys, metrics
-    )
+    signals = Signals(settings, trusted.verifier.trust.issuers, remembered.knowledge, lasting, keys, metrics)
     reloader = Reloader(point, loader.load, policies.path, metrics, watch=policies.reload)
     close = decisions.close if decisions else _nothing
     app = application(
