@@ -48,9 +48,9 @@ QUICK = 3
 REVOKED, QUICK_REVOKED = 100, 5
 # Revocations and tasks in the full state.
 FULL, QUICK_FULL = (1_000_000, 100_000), (1_000, 100)
-# A decision that waits longer for a revocation will not see it (seconds).
+# What another process does not know of by then it will not know of (seconds).
 _LONGEST = 10.0
-# A full state may cost so much of the decisions that an empty one allows.
+# With a full state there are at least so many of the decisions that there are with an empty one.
 _SHARE = 0.8
 _EMPTY_STATE, _FULL_STATE = "empty", "full"
 _REMEMBERED, _FORGOTTEN, _FOR_TASK = (
@@ -84,7 +84,7 @@ def run(progress: Progress, scale: Scale) -> Outcome:
         tables=[_exchange_table(exchanged), _revoked_table(revoked), _decided_table(decided)],
         aims=[_never_allowed(revoked), *_beside_empty(decided)],
         figures={
-            "exchange": {name: asdict(timing) for name, timing in exchanged.items()},
+            "exchange": {one: asdict(timing) for one, timing in exchanged.items()},
             "revocation": {
                 "rounds": len(revoked),
                 "asked": _quantiles([one.asked for one in revoked]),

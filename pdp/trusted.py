@@ -61,11 +61,7 @@ class Trusted:
                 ),
                 *(self._bundle(table) for table in settings.trust_domain),
                 *(() if own is None or keys is None else (self._own_keys(own, keys),)),
-                *(
-                    self._client(table.id, table.keys)
-                    for table in settings.client
-                    if table.keys is not None
-                ),
+                *(self._client(table.id, table.keys) for table in settings.client if table.keys is not None),
             ]
         )
 

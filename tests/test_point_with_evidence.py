@@ -360,6 +360,7 @@ def test_uses_and_sources_are_counted(world: World) -> None:
         assert asked("bearer", peer=peer, request=sent) is None
         assert (asked.facts.credential["uses"], asked.facts.credential["sources"]) == expected
 
+
 def test_an_enforcement_point_that_is_known_by_name_is_a_source(world: World) -> None:
     asked = Asked(world)
     document = json.dumps(request(world, "bearer")).encode()

@@ -80,7 +80,7 @@ def run(settings: Settings) -> int:
         where = listener.address
         log.info("deciding by %s from %s at %s", count(rules, "rule"), settings.policies.path, where)
         if not settings.enforcement_point:
-            log.warning("no enforcement point is configured: every request that asserts facts is denied")
+            log.warning("no enforcement point is configured: nobody's credential or word is taken")
 
     try:
         return (supervise if settings.server.workers > 1 else serve_alone)(settings, listener.socket, ready)

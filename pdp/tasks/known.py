@@ -14,8 +14,8 @@ from pdp.access.values import Record
 from pdp.evidence.evidence import Evidence
 from pdp.evidence.refusals import STATE_STALE, TASK_ENDED, EvidenceError
 from pdp.gather import known_task
-from pdp.state.store import Store
-from pdp.tasks.revocation import Revocations, check
+from pdp.state.store import Entry, Store
+from pdp.tasks.revocation import GENERATION, Revocations, check
 from pdp.tasks.task import Task
 from pdp.tasks.tasks import TaskError, Tasks, task_key, task_of
 
@@ -48,9 +48,10 @@ class Knowledge:
         self.silent: Mapping[bytes, float] = {}
         self.tasks = Tasks(store)
         self.revocations = Revocations(store)
-        # Which credentials were found not to be revoked, and when, at this version of the store. One
-        # verification makes one caller: by another one a token may be another's, as its issuer tells.
+        # Which credentials were found not to be revoked, and when, since anything was. One verification
+        # makes one caller: by another one a token may be another's, as its issuer tells.
         self._version: object = None
+        self._generation: Entry | None = None
         self._sound: dict[bytes, tuple[dict[str, Any], float]] = {}
 
     def look(self, evidence: Evidence | None, task_id: str | None, seconds: float) -> Known | None:
@@ -70,10 +71,16 @@ class Knowledge:
         return self._stands(task_of(found, task_id), seconds)
 
     def _check(self, evidence: Evidence, seconds: float) -> None:
-        """Refuses a credential that was revoked. One that was not is not, until anything changes at all."""
+        """Refuses a credential that was revoked. One that was not is not, until anything is."""
         version = self._store.version()
-        if version != self._version or len(self._sound) >= _REMEMBERED:
-            self._version, self._sound = version, {}
+        if version != self._version:
+            # Much else is written there; that nothing was revoked is one small thing to read.
+            generation = self._store.read((GENERATION,), seconds).entries[GENERATION]
+            if generation != self._generation:
+                self._generation, self._sound = generation, {}
+            self._version = version
+        if len(self._sound) >= _REMEMBERED:
+            self._sound.clear()
         sound = self._sound.get(evidence.identity)
         # Asked as of an earlier time, what has ended since is there again.
         if sound is not None and sound[0] is evidence.caller and seconds >= sound[1]:

@@ -10,6 +10,7 @@ evidence and a store, and not who may revoke.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from secrets import token_bytes
 from typing import Any, Final, Literal, Protocol, get_args
 
 from msgspec import MsgspecError, Struct, msgpack
@@ -36,6 +37,8 @@ FIELDS: Final[Mapping[Kind, int]] = (
     dict.fromkeys(KINDS, 1) | dict.fromkeys(_ALIASES, 2) | {"token": 2, "all": 0}
 )
 _TURNS: Final = 64
+GENERATION: Final = name("revoked", "generation")
+"""Where another value stands after each revocation."""
 
 
 class Hold(Struct, frozen=True, gc=False, array_like=True):
@@ -117,7 +120,8 @@ class Revocations:
         """Add to what is known."""
         key, told = revoked_name(kind, *fields), None if made.holds else self._told
         for _ in range(_TURNS):
-            snapshot = self._store.read((key,) if told is None else (key, *told.keys), seconds)
+            asked = (key, GENERATION) if told is None else (key, GENERATION, *told.keys)
+            snapshot = self._store.read(asked, seconds)
             earlier, joined, ends = snapshot.entries[key], made, until
             if earlier is not None:
                 known = _decode(earlier)
@@ -127,7 +131,10 @@ class Revocations:
                 ends = None if until is None or earlier.expires is None else max(until, earlier.expires)
                 if joined == known and ends == earlier.expires:
                     return
-            changes: dict[bytes, Entry | None] = {key: Entry(_encode(joined), ends)}
+            changes: dict[bytes, Entry | None] = {
+                key: Entry(_encode(joined), ends),
+                GENERATION: Entry(token_bytes(8)),
+            }
             if told is not None:
                 changes |= told.changes(snapshot, kind, fields, made)
                 snapshot = Snapshot({**dict.fromkeys(changes), **snapshot.entries})

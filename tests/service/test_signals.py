@@ -55,6 +55,10 @@ port = 0
 path = "."
 {state}
 
+[[enforcement_point]]
+name = "gateway"
+addresses = ["127.0.0.1"]
+
 [[issuer]]
 id = "https://idp.example"
 keys = {{ file = "keys.json", refresh = "1s" }}
