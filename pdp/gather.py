@@ -21,7 +21,7 @@ from pdp.access.request import Request, RequestError
 from pdp.access.values import Record
 from pdp.conform import SET_MEMBERS, Convert, Unfit, attribute_converters, attributes, converter, dynamic
 from pdp.evidence.evidence import Evidence
-from pdp.evidence.refusals import CLAIM_INVALID, CONTRADICTION, TASK_UNKNOWN, EvidenceError
+from pdp.evidence.refusals import CLAIM_INVALID, CONTRADICTION, EvidenceError
 from pdp.rules.rules import Case
 from pdp.schema import schema as builtin
 from pdp.schema.schema import Schema
@@ -182,8 +182,8 @@ def gather(
     """`asserted`, with the table at hand, `now` in UTC, and the tasks as `known_task` made them.
 
     With `evidence` caller and credential are what it proves; `seen` is how often and from how many peers its
-    credential was seen. Raises `EvidenceError` too: for a task that is not known, for claims that the schema
-    does not fit, and for assertions that contradict what is proved.
+    credential was seen. Raises `EvidenceError` too: for claims that the schema does not fit, and for
+    assertions that contradict what is proved.
     """
     task = request.task
     if evidence is not None and evidence.task is not None:
@@ -191,8 +191,6 @@ def gather(
     task_facts = NO_TASK
     if isinstance(task, str):
         known = tasks.get(task)
-        if known is None and evidence is not None:
-            raise EvidenceError(TASK_UNKNOWN)
         if known is None:
             raise RequestError("/task", "no task with this id is known")
         task_facts = _at(known, now)

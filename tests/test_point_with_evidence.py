@@ -564,3 +564,14 @@ def test_of_two_that_use_a_task_up_at_once_one_is_allowed(world: World) -> None:
         knowledge.use(known, SECONDS)
     assert caught.value.code == "task_ended"
     assert asked("bearer", {"claims": {"tsk": "w-1"}}) == "task_ended"
+
+
+def test_what_was_proved_is_remembered_within_bounds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdp.gather._REMEMBERED", 2)
+    asked = Asked(world)
+    for number in range(5):
+        for _ in range(2):
+            assert asked("bearer", {"claims": {"jti": f"t-{number}"}}) is None
+            assert asked.facts.credential["id"] == f"t-{number}"
+    table = asked.point._serving.table
+    assert len(table.proved) <= 2

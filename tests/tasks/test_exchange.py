@@ -31,6 +31,7 @@ from tests.tasks.make_vectors import HERE, text, vectors
 from tests.tasks.office import CERTIFICATE, LEGACY, STS, URL, Office
 
 FILES = sorted(HERE.glob("*.json"))
+GATEWAY = EnforcementPoint(name="gateway")
 READ = {"audience": "ledger", "action": "entry.read"}
 
 
@@ -108,9 +109,7 @@ def now() -> Any:
 def asked(office: Office, token: str, holder: str = "holder", **members: Any) -> str | None:
     """The code of the answer to a request with a token, and a proof by a holder; None for an allow."""
     presented = office.holders[holder].present(token, "GET", "https://ledger.example/entries")
-    answer = json.loads(
-        office.point.answer(json.dumps({**READ, **presented, **members}).encode(), "192.0.2.1")
-    )
+    answer = json.loads(office.point.answer(json.dumps({**READ, **presented, **members}).encode(), GATEWAY))
     code: str | None = answer["code"]
     return code
 
@@ -121,7 +120,7 @@ def test_a_new_token_is_good_where_it_is_for_and_for_its_holder_alone(office: Of
     assert asked(office, token, "thief") == "binding_mismatch"
     assert asked(office, token, audience="files") == "audience_mismatch"
     bearer = {**READ, "credential": {"token": token, "scheme": "Bearer"}}
-    answer = json.loads(office.point.answer(json.dumps(bearer).encode(), "192.0.2.1"))
+    answer = json.loads(office.point.answer(json.dumps(bearer).encode(), GATEWAY))
     assert answer["code"] == "scheme_mismatch"
 
 
