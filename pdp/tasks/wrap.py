@@ -156,9 +156,12 @@ class Wrapped:
 
     def fresh(self, known: Collection[str]) -> Signer | None:
         """See `Source`."""
-        if self._algorithm == "EdDSA":
-            return Private(Ed25519PrivateKey.generate())
-        return Private(generate_private_key(SECP256R1()))
+        while True:
+            edwards = self._algorithm == "EdDSA"
+            made = Private(Ed25519PrivateKey.generate() if edwards else generate_private_key(SECP256R1()))
+            # What begins so is an option on a command line, where a key may have to be retired in a hurry.
+            if not thumbprint(made.jwk).startswith("-"):
+                return made
 
     def keep(self, signer: Signer, about: bytes) -> bytes | None:
         """See `Source`."""

@@ -850,3 +850,9 @@ def test_files_that_the_settings_name_are_what_signs(tmp_path: Path, files: list
     assert keys.current(NOW).kid == kid_of(files[0])
     assert states(keys, NOW) == ["signing", "next"]
     assert len(decode(keys.known(NOW)[1].jwk["x"])) == 32
+
+
+def test_a_key_that_is_made_can_be_named_on_a_command_line(tmp_path: Path) -> None:
+    source = Wrapped(tmp_path / "key", "ES256")
+    made = [source.fresh(()) for _ in range(300)]
+    assert not any(thumbprint(signer.jwk).startswith("-") for signer in made if signer is not None)
