@@ -31,7 +31,7 @@ REQUEST = (
 PEM = (
     b"-----BEGIN CERTIFICATE-----\n",
     b"-----END CERTIFICATE-----\n",
-    b"-----BEGIN PRIVATE KEY-----\n",
+    b"-----BEGIN CERTIFICATE REQUEST-----\n",
     b"=",
 )
 DER = (

@@ -734,10 +734,17 @@ def test_a_next_key_of_another_kind_makes_way_for_the_next_file(
     assert given.current(NOW + 2 * SCHEDULE.active).kid == kid_of(files[0])
 
 
+def broken() -> bytes:
+    """A key's file of which only the frame is left."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    first, *_, last = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).splitlines()
+    return b"\n".join((first, b"AAAA", last, b""))
+
+
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        b"", broken(),
         ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65_537, 2_048),
     ],
     ids=["empty", "broken", "P-384", "RSA"],
