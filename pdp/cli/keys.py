@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pdp.cli.policies import DEFAULT, ConfigOption
+from pdp.cli.kept import check_format, settings_of, state_file
+from pdp.cli.policies import ConfigOption
 from pdp.cli.terminal import painter, stop
 
 if TYPE_CHECKING:
@@ -92,22 +93,13 @@ def retire(
 @contextmanager
 def _opened(config: Any, format: str) -> Iterator[SigningKeys]:
     """The signing keys of the settings; exit code 2 where they cannot be had."""
-    from pdp.settings import SettingsError, find, read
     from pdp.state.sqlite import SqliteStore
     from pdp.state.store import StoreError
     from pdp.tasks.signing import signing_keys
 
-    if format not in ("text", "json"):
-        stop(f"`{format}` is no format", "use --format text or --format json")
-    try:
-        settings = read(config or find(DEFAULT))
-    except SettingsError as error:
-        stop(str(error), "`pdp config check` tells each problem on its own")
-    path = settings.state.path
-    if path is None:
-        stop("signing keys are kept in the state, and it has no file", "set `path` of `[state]`")
-    if not path.exists():
-        stop(f"there is no `{path}`", "`pdp serve` makes it")
+    check_format(format)
+    settings = settings_of(config)
+    path = state_file(settings, "signing keys are kept in the state, and it has no file")
     try:
         store = SqliteStore(path)
         try:

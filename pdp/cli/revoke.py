@@ -6,16 +6,13 @@ import getpass
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pdp.cli.policies import DEFAULT, ConfigOption
+from pdp.cli.kept import check_format, settings_of, state_file
+from pdp.cli.policies import ConfigOption
 from pdp.cli.terminal import stop
-
-if TYPE_CHECKING:
-    from pdp.settings import Settings
 
 # What more than one party lives by: a slip of the hand must not end it.
 _MASS = frozenset({"issuer", "all"})
@@ -72,8 +69,7 @@ def revoke(
     from pdp.tasks.outbox import Outbox
     from pdp.tasks.revocation import FIELDS, KINDS, Revocations
 
-    if format not in ("text", "json"):
-        stop(f"`{format}` is no format", "use --format text or --format json")
+    check_format(format)
     known = next((one for one in KINDS if one == kind), None)
     if known is None:
         stop(f"`{kind}` is nothing to revoke by", f"use one of {', '.join(KINDS)}")
@@ -89,11 +85,12 @@ def revoke(
     ends = None if until is None else _time(until, "--until")
     if ends is not None and ends <= now:
         stop("`--until` has passed", "nothing would be revoked")
-    path = _state(config)
+    settings = settings_of(config)
+    path = state_file(settings, "revocations are kept in the state, and it has no file")
     try:
         store = SqliteStore(path)
         try:
-            Revocations(store, Outbox(_settings(config).receiver)).revoke(
+            Revocations(store, Outbox(settings.receiver)).revoke(
                 known, *values, before=earliest, by=_who(), reason=reason, until=ends, seconds=now
             )
         finally:
@@ -107,25 +104,6 @@ def revoke(
     else:
         when = "for good" if said is None else f"issued before {said}"
         typer.echo(f"revoked: {' '.join((kind, *values))}, {when}")
-
-
-def _settings(config: Path | None) -> Settings:
-    from pdp.settings import SettingsError, find, read
-
-    try:
-        return read(config or find(DEFAULT))
-    except SettingsError as error:
-        stop(str(error), "`pdp config check` tells each problem on its own")
-
-
-def _state(config: Path | None) -> Path:
-    """The file of the state; exit code 2 where there is none."""
-    path = _settings(config).state.path
-    if path is None:
-        stop("revocations are kept in the state, and it has no file", "set `path` of `[state]`")
-    if not path.exists():
-        stop(f"there is no `{path}`", "`pdp serve` makes it")
-    return path
 
 
 def _time(text: str, option: str) -> float:

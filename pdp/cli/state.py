@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pdp.cli.policies import DEFAULT, ConfigOption
+from pdp.cli.kept import check_format, settings_of, state_file
+from pdp.cli.policies import ConfigOption
 from pdp.cli.terminal import count, painter, stop
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def check(config: ConfigOption = None, format: FormatOption = "text") -> None:
     from pdp.state.store import StoreError
     from pdp.state.upkeep import examine
 
-    path = _file(config, format)
+    check_format(format)
+    path = state_file(settings_of(config), "the state has no file")
     try:
         found = examine(path, time.time())
     except StoreError as error:
@@ -75,7 +77,8 @@ def vacuum(config: ConfigOption = None, format: FormatOption = "text") -> None:
     from pdp.state.upkeep import examine
     from pdp.state.upkeep import vacuum as make_small
 
-    path = _file(config, format)
+    check_format(format)
+    path = state_file(settings_of(config), "the state has no file")
     try:
         examine(path, time.time())
     except StoreError as error:
@@ -90,24 +93,6 @@ def vacuum(config: ConfigOption = None, format: FormatOption = "text") -> None:
     else:
         typer.echo(f"{painter(sys.stdout)(str(path), 'strong')}: {_text(before)}")
         typer.echo(f"  now: {_text(after)}")
-
-
-def _file(config: Path | None, format: str) -> Path:
-    """The file that the settings name; exit code 2 where there is none."""
-    from pdp.settings import SettingsError, find, read
-
-    if format not in ("text", "json"):
-        stop(f"`{format}` is no format", "use --format text or --format json")
-    try:
-        settings = read(config or find(DEFAULT))
-    except SettingsError as error:
-        stop(str(error), "`pdp config check` tells each problem on its own")
-    path = settings.state.path
-    if path is None:
-        stop("the state has no file", "set `path` of `[state]`")
-    if not path.is_file():
-        stop(f"there is no `{path}`", "`pdp serve` makes it")
-    return path
 
 
 def _told(path: Path, found: Condition) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdp.answer import duration_text
+from pdp.cli.kept import check_format
 from pdp.cli.policies import ConfigOption, PoliciesOption, locate, serving
-from pdp.cli.terminal import count, painter, stop
+from pdp.cli.terminal import count, painter
 from pdp.evidence.urls import shown
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def check(
     that no schema declares, an enforcement point that nothing is known by, or errors in the policies, 2 no
     policies, or settings that cannot be used.
     """
-    if format not in ("text", "json"):
-        stop(f"`{format}` is no format", "use --format text or --format json")
+    check_format(format)
     place = locate(policies, config)
     told = _told(place)
     problems = [problem for group in told.values() for one in group for problem in one["problems"]]
